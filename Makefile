@@ -1,0 +1,41 @@
+# Every target installs what it needs into .venv; only Python 3.11 or later and make are wanted.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+OUT ?= out/demo
+BIN := .venv/bin
+
+.PHONY: help setup demo test soak check bench conformance clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+setup: .venv/dev ## Install everything for work on Verdure into .venv
+
+demo: .venv/local ## Mask a synthetic region, or SCENES="FOLDER ...", and draw the results in OUT
+	$(BIN)/verdure demo --out $(OUT) $(foreach folder,$(SCENES),--scenes $(folder))
+
+test: .venv/dev ## Run all tests; those that need Google's emulators are skipped where these are absent
+	$(BIN)/python -m pytest
+
+soak: .venv/dev ## Run the long proofs: many moments of a kill, many orders of messages
+	$(BIN)/python -m pytest -m soak
+
+check: .venv/dev ## Lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev ## Measure against baselines, all or ONLY=name; writes out/bench.json
+	$(BIN)/python -m benchmarks $(ONLY)
+
+clean: ## Remove .venv and out
+	rm -rf .venv out
+
+.venv/local: requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
+	@touch $@
+
+.venv/dev: .venv/local
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The functions: one short file for each that is deployed."""

@@ -1,0 +1,73 @@
+"""find_images, on a schedule: list the images of every active run, record and offer them."""
+
+import json
+from dataclasses import asdict
+
+from shared.admission import release
+from shared.domain import ids
+from shared.domain.exports import Export, State
+from shared.domain.images import TREE_BANDS, FoundImage
+from shared.domain.runs import MASK_ALGORITHM, Run
+from shared.errors import PermanentError
+from shared.handler import log_context, logger, on_schedule
+from shared.services import Services
+
+
+@on_schedule
+def find_images(services: Services) -> dict[str, int]:
+    """Record what is new of each run, then publish as many images as there are free slots."""
+    counts = {"found": 0, "released": 0, "failed_runs": 0}
+    for run in services.ledger.active_runs():
+        with log_context(run_id=run.run_id):
+            try:
+                counts["found"] += _record_images(run, services)
+            except PermanentError as error:
+                logger.error("run given up: %s", error)
+                services.ledger.fail_run(run.run_id, str(error))
+                counts["failed_runs"] += 1
+                continue
+            counts["released"] += release(run, services)
+    return counts
+
+
+def _record_images(run: Run, services: Services) -> int:
+    records = [_record(run, image, services) for image in services.earth_engine.find_images(run)]
+    new = services.ledger.add(records)
+    if new:
+        services.earth_engine.create_collection(run.configuration.destination)
+    return new
+
+
+def _record(run: Run, image: FoundImage, services: Services) -> Export:
+    parameters = run.configuration.mask
+    grid = (image.crs, parameters.scale)
+    unwanted = _reason_to_skip(image, run)
+    return Export(
+        export_id=_export_id(run, image, grid),
+        run=run.name,
+        run_id=run.run_id,
+        image_id=image.image_id,
+        acquisition=image.acquisition,
+        sensed_at=image.sensed_at,
+        platform=image.platform,
+        tile=image.tile,
+        footprint=json.dumps(image.footprint),
+        grid=grid,
+        queued_at=services.now(),
+        state=State.SKIPPED if unwanted else State.FOUND,
+        reason=unwanted,
+    )
+
+
+def _export_id(run: Run, image: FoundImage, grid: tuple[str, int]) -> str:
+    what = [asdict(run.configuration.mask), run.configuration.land, run.configuration.destination]
+    return ids.export_id("mask", image.image_id, MASK_ALGORITHM, what, grid)
+
+
+def _reason_to_skip(image: FoundImage, run: Run) -> str:
+    if not image.on_land:
+        return "outside the land geometry"
+    missing = {*TREE_BANDS, *run.configuration.mask.bands} - set(image.bands)
+    if missing:
+        return f"bands missing: {', '.join(sorted(missing))}"
+    return ""

@@ -1,0 +1,1 @@
+"""What the functions do, and what they need for it."""

@@ -1,0 +1,245 @@
+"""Earth Engine through its own client: the calls the pipeline makes, and its errors as ours."""
+
+import functools
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import ee
+import google.auth
+import google.auth.credentials
+from ee import deprecation
+
+from shared.adapters import credentials
+from shared.domain import ids
+from shared.domain.exports import Export
+from shared.domain.images import FoundImage
+from shared.domain.runs import MASK_ALGORITHM, Run
+from shared.earth.cloud_mask import mask_of
+from shared.earth.listing import PAGE, images_page, outputs
+from shared.errors import (
+    AccessDenied,
+    NotFound,
+    PermanentError,
+    TaskQueueFull,
+    Unavailable,
+    VerdureError,
+)
+from shared.messages import EndedTask
+from shared.services import Task
+
+T = TypeVar("T")
+
+SCOPES = [
+    "https://www.googleapis.com/auth/earthengine",
+    "https://www.googleapis.com/auth/cloud-platform",
+]
+
+#: A full 10 m Sentinel-2 tile is 10980² = 1.2e8 pixels, above the default of 1e8.
+MAX_PIXELS = 10**9
+
+#: What an error's text means: the client keeps nothing else of an answer. First match wins.
+_MEANINGS: tuple[tuple[str, type[VerdureError]], ...] = (
+    (r"too many tasks already in the queue", TaskQueueFull),
+    (r"permission|not registered|not signed up|forbidden|unauthorized", AccessDenied),
+    (r"quota exceeded|rate limit|too many (concurrent )?(requests|aggregations)", Unavailable),
+    (r"internal error|timed out|unavailable|deadline|try again", Unavailable),
+    (r"not found|does not exist|did not match any bands", NotFound),
+)
+
+#: Our operations' description: `<image id> <request id>`.
+_DESCRIPTION = re.compile(r"\S+ (mask-[0-9a-f]+(?:-\d+)?)")
+
+#: Names in a request's template, of characters that asset ids and request ids may have.
+IMAGE_ID, RUN_KEY, REQUEST_ID = "IMAGE-ID", "RUN-KEY", "REQUEST-ID"
+
+#: Properties of the source image that its mask keeps, for those who filter masks.
+KEPT_PROPERTIES = ["MGRS_TILE", "SPACECRAFT_NAME", "SENSING_ORBIT_NUMBER"]
+
+_ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
+
+
+def _translated(call: Callable[..., T]) -> Callable[..., T]:
+    """Raise what a client's exception means for the work at hand."""
+
+    @functools.wraps(call)
+    def wrapper(*args: Any, **kwargs: Any) -> T:
+        try:
+            return call(*args, **kwargs)
+        except ee.EEException as error:
+            raise _meaning(str(error)) from error
+        except (ConnectionError, TimeoutError) as error:
+            raise Unavailable(f"Earth Engine did not answer: {error}") from error
+
+    return wrapper
+
+
+def _meaning(message: str) -> VerdureError:
+    for pattern, kind in _MEANINGS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return kind(f"Earth Engine: {message}")
+    return PermanentError(f"Earth Engine: {message}")
+
+
+class EarthEngineClient:
+    """Earth Engine for one project (see shared.services.EarthEngine).
+
+    The `ee` client keeps its session in the process, so there is one of these in a process.
+    """
+
+    def __init__(self, project: str, url: str | None = None) -> None:
+        self._project = project
+        self._url = url
+        self._initialize_once = threading.Lock()
+        self._initialized = False
+        self._templates: dict[tuple[str, str, int], str] = {}
+
+    @_translated
+    def find_images(self, run: Run) -> Iterator[FoundImage]:
+        """List the images of a run: one request for every 500."""
+        self._initialize()
+        images: list[FoundImage] = []
+        page = 0
+        while len(images) == page * PAGE:
+            features = images_page(run.configuration, page).getInfo()
+            images += [_found_image(feature) for feature in features]
+            page += 1
+        return iter(images)
+
+    @_translated
+    def create_collection(self, asset_id: str) -> None:
+        """Create an image collection and its folders; existing ones are left."""
+        self._initialize()
+        root, path = asset_id.split("/assets/")
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            kind = "IMAGE_COLLECTION" if depth == len(parts) else "FOLDER"
+            try:
+                ee.data.createAsset({"type": kind}, f"{root}/assets/{'/'.join(parts[:depth])}")
+            except ee.EEException as error:
+                if not re.search("overwrite|already exists", str(error), re.IGNORECASE):
+                    raise
+
+    @_translated
+    def start_mask(self, run: Run, export: Export) -> str:
+        """Start the export of one mask and return its operation's name: one request."""
+        self._initialize()
+        request_id = ids.request_id(export.export_id, export.attempt)
+        request = self._template(run, *export.grid)
+        for name, value in (
+            (IMAGE_ID, export.image_id),
+            (RUN_KEY, export.export_id),
+            (REQUEST_ID, request_id),
+        ):
+            request = request.replace(name, value)
+        operation = ee.data.exportImage(request_id, json.loads(request))
+        return str(operation["name"])
+
+    @_translated
+    def tasks(self) -> Iterator[Task]:
+        """List the export tasks that carry an export id: one request for every 500 tasks."""
+        self._initialize()
+        operations = ee.data.listOperations()
+        return (task for operation in operations if (task := _task(operation)) is not None)
+
+    @_translated
+    def describe_outputs(self, run: Run, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Look at the outputs themselves: one request, whatever their number."""
+        self._initialize()
+        features = outputs(run.configuration, image_ids).getInfo()["features"]
+        facts = [feature["properties"] for feature in features]
+        # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
+        blank = {"run_key": None, "cloud_share": None, "valid_share": None}
+        return {fact["image_id"]: {**blank, **fact} for fact in facts}
+
+    def _initialize(self) -> None:
+        with self._initialize_once:
+            if not self._initialized:
+                _initialize(self._project, self._url)
+                self._initialized = True
+
+    def _template(self, run: Run, crs: str, scale: int) -> str:
+        """Return the export request of a run as JSON text, with names to fill in.
+
+        Requests differ only in ids, and building and encoding a graph takes the client
+        longer than sending it.
+        """
+        key = (run.run_id, crs, scale)
+        if key not in self._templates:
+            self._templates[key] = json.dumps(_export_request(run, crs, scale))
+        return self._templates[key]
+
+
+def _initialize(project: str, url: str | None) -> None:
+    if url is not None:
+        # A server of our own takes no credentials. The client would also look for a list of
+        # deprecated data sets on the web, without a timeout.
+        deprecation._FetchDataCatalogStac = dict
+        session = google.auth.credentials.AnonymousCredentials()
+    else:
+        with credentials.needed():
+            session, _ = google.auth.default(scopes=SCOPES, quota_project_id=project)
+    ee.Initialize(session, project=project, url=url)
+
+
+def _export_request(run: Run, crs: str, scale: int) -> dict[str, Any]:
+    image = ee.Image(f"{run.configuration.collection}/{IMAGE_ID}")
+    provenance = {
+        "run_key": RUN_KEY,
+        "run": run.run_id,
+        "algorithm": MASK_ALGORITHM,
+        "source": f"{run.configuration.collection}/{IMAGE_ID}",
+    }
+    mask = (
+        mask_of(image, run.configuration)
+        .copyProperties(image, ["system:time_start", "system:time_end", *KEPT_PROPERTIES])
+        .set(provenance)
+    )
+    task = ee.batch.Export.image.toAsset(
+        image=ee.Image(mask),
+        description=f"{IMAGE_ID} {REQUEST_ID}",
+        assetId=f"{run.configuration.destination}/{IMAGE_ID}",
+        pyramidingPolicy={".default": "mode"},
+        region=image.geometry(),
+        crs=crs,
+        crsTransform=[scale, 0, 0, 0, -scale, 0],
+        maxPixels=MAX_PIXELS,
+    )
+    expression = ee.serializer.encode(task.config["expression"], for_cloud_api=True)
+    return {**task.config, "expression": expression}
+
+
+def _found_image(feature: dict[str, Any]) -> FoundImage:
+    facts = feature["properties"]
+    return FoundImage(
+        image_id=facts["image_id"],
+        sensed_ms=int(facts["sensed_ms"]),
+        bands=tuple(facts["bands"]),
+        crs=facts["crs"],
+        footprint=feature["geometry"],
+        on_land=bool(facts.get("on_land", True)),
+        tile=facts.get("tile", ""),
+        platform=facts.get("platform", ""),
+    )
+
+
+def _task(operation: dict[str, Any]) -> Task | None:
+    """Return an operation as a task of ours, or None when it is somebody else's."""
+    metadata = operation["metadata"]
+    match = _DESCRIPTION.fullmatch(metadata.get("description", ""))
+    if match is None:
+        return None
+    export_id, attempt = ids.split_request_id(match[1])
+    ended = None
+    if metadata["state"] in _ENDED:
+        ended = EndedTask(
+            export_id=export_id,
+            attempt=attempt,
+            state=metadata["state"],
+            operation=operation["name"],
+            error=operation.get("error", {}).get("message", ""),
+            eecu_seconds=float(metadata.get("batchEecuUsageSeconds", 0)),
+        )
+    return Task(operation["name"], export_id, attempt, ended)

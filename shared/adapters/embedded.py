@@ -1,0 +1,265 @@
+"""The embedded stack: ledger and bus in one SQLite file, safe against `kill -9`.
+
+Write-ahead logging keeps what a statement returned from, whatever ends the process.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from shared.adapters.records import export_from_json, run_from_json, to_json
+from shared.domain.exports import IN_FLIGHT, Export, State
+from shared.domain.runs import Run, RunState
+from shared.errors import NotFound
+from shared.messages import Message, encode
+from shared.services import Transition
+
+# The triggers count every written row: the ledger's own log of what it costs.
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS runs (
+    run_id TEXT PRIMARY KEY, name TEXT, state TEXT, body TEXT);
+CREATE TABLE IF NOT EXISTS exports (
+    export_id TEXT PRIMARY KEY, run TEXT, state TEXT, queued_at TEXT, body TEXT);
+CREATE INDEX IF NOT EXISTS by_state ON exports (run, state, queued_at, export_id);
+CREATE TABLE IF NOT EXISTS writes (count INTEGER);
+INSERT INTO writes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM writes);
+CREATE TRIGGER IF NOT EXISTS run_added AFTER INSERT ON runs
+    BEGIN UPDATE writes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS run_changed AFTER UPDATE ON runs
+    BEGIN UPDATE writes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS export_added AFTER INSERT ON exports
+    BEGIN UPDATE writes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS export_changed AFTER UPDATE ON exports
+    BEGIN UPDATE writes SET count = count + 1; END;
+CREATE TABLE IF NOT EXISTS messages (
+    message_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT, data BLOB, published_at TEXT,
+    deliveries INTEGER DEFAULT 0, not_before REAL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    message_id INTEGER PRIMARY KEY, topic TEXT, data BLOB, reason TEXT);
+"""
+
+
+class Database:
+    """One SQLite file, shared by the threads of a process and readable by others."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what happens inside as a whole, or nothing of it."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, query: str, *values: object) -> list[tuple[str, ...]]:
+        """Return all rows of a query."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+class SqliteLedger:
+    """The ledger of the embedded stack (see shared.services.Ledger)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_run(self, run: Run) -> None:
+        """Make this version of a run the ACTIVE one, and its other versions SUPERSEDED."""
+        current = [x for x in self.active_runs() if x.name == run.name]
+        if [x.run_id for x in current] == [run.run_id]:
+            return
+        with self._database.transaction() as connection:
+            for version in current:
+                _put_run(connection, replace(version, state=RunState.SUPERSEDED))
+            _put_run(connection, run)
+
+    def run(self, run_id: str) -> Run:
+        """Return a run, or raise NotFound."""
+        rows = self._database.rows("SELECT body FROM runs WHERE run_id = ?", run_id)
+        if not rows:
+            raise NotFound(f"run {run_id} is not in the ledger; register it with verdure run")
+        return run_from_json(rows[0][0])
+
+    def active_runs(self) -> list[Run]:
+        """Return the runs in state ACTIVE, ordered by id."""
+        query = "SELECT body FROM runs WHERE state = ? ORDER BY run_id"
+        return [run_from_json(body) for (body,) in self._database.rows(query, RunState.ACTIVE)]
+
+    def fail_run(self, run_id: str, reason: str) -> None:
+        """Set a run to FAILED, with the reason."""
+        run = replace(self.run(run_id), state=RunState.FAILED, reason=reason)
+        with self._database.transaction() as connection:
+            _put_run(connection, run)
+
+    def add(self, records: Sequence[Export]) -> int:
+        """Record the exports whose ids are new, and return how many were."""
+        rows = [(x.export_id, x.run, x.state, _text(x.queued_at), to_json(x)) for x in records]
+        with self._database.transaction() as connection:
+            cursor = connection.executemany(
+                "INSERT OR IGNORE INTO exports VALUES (?, ?, ?, ?, ?)", rows
+            )
+            return cursor.rowcount
+
+    def get(self, export_ids: Iterable[str]) -> dict[str, Export]:
+        """Return the records of the ids that exist."""
+        query = "SELECT body FROM exports WHERE export_id IN (SELECT value FROM json_each(?))"
+        found = self._records(query, json.dumps(list(export_ids)))
+        return {record.export_id: record for record in found}
+
+    def change(self, export_id: str, transition: Transition) -> Export | None:
+        """Apply a transition to a record in one transaction."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT body FROM exports WHERE export_id = ?", (export_id,)
+            ).fetchone()
+            if row is None:
+                raise NotFound(f"export {export_id} is not in the ledger")
+            changed = transition(export_from_json(row[0]))
+            if changed is not None:
+                connection.execute(
+                    "UPDATE exports SET state = ?, queued_at = ?, body = ? WHERE export_id = ?",
+                    (changed.state, _text(changed.queued_at), to_json(changed), export_id),
+                )
+            return changed
+
+    def waiting(self, run: str, now: datetime, limit: int) -> list[Export]:
+        """Return FOUND exports whose time has come, oldest first."""
+        return self._records(
+            "SELECT body FROM exports WHERE run = ? AND state = ? AND queued_at <= ? "
+            "ORDER BY queued_at, export_id LIMIT ?",
+            *(run, State.FOUND, _text(now), limit),
+        )
+
+    def in_flight(self, run: str) -> list[Export]:
+        """Return the exports in state CLAIMED or STARTED."""
+        query = "SELECT body FROM exports WHERE run = ? AND state IN (?, ?) ORDER BY queued_at"
+        return self._records(query, run, *IN_FLIGHT)
+
+    def count_in_flight(self, run: str) -> int:
+        """Return how many exports are in state CLAIMED or STARTED."""
+        counts = self.count_by_state(run)
+        return sum(counts.get(state, 0) for state in IN_FLIGHT)
+
+    def exports(self, run: str) -> list[Export]:
+        """Return every export of a run, ordered by sensing time."""
+        records = self._records("SELECT body FROM exports WHERE run = ?", run)
+        return sorted(records, key=lambda x: (x.sensed_at, x.image_id))
+
+    def count_by_state(self, run: str) -> dict[str, int]:
+        """Return the number of exports in each state that occurs."""
+        query = "SELECT state, COUNT(*) FROM exports WHERE run = ? GROUP BY state"
+        return {state: int(count) for state, count in self._database.rows(query, run)}
+
+    def writes(self) -> int:
+        """Return how many records were ever written: the ledger's own log."""
+        return int(self._database.rows("SELECT count FROM writes")[0][0])
+
+    def _records(self, query: str, *values: object) -> list[Export]:
+        return [export_from_json(body) for (body,) in self._database.rows(query, *values)]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message on its way to a function, and the delivery's number, from 1."""
+
+    message_id: str
+    topic: str
+    data: bytes
+    published_at: str
+    number: int
+
+
+class SqliteBus:
+    """The bus of the embedded stack: an outbox that is emptied by acknowledgements."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Publish messages in one transaction."""
+        self.publish_raw([(message.topic, encode(message)) for message in messages])
+
+    def publish_raw(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Publish (topic, data) pairs as they are."""
+        if not messages:
+            return
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO messages (topic, data, published_at) "
+                "VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%fZ'))",
+                messages,
+            )
+
+    def due(self, now: float, limit: int) -> list[Delivery]:
+        """Return messages to deliver at a time (seconds since 1970), oldest first."""
+        rows = self._database.rows(
+            "SELECT message_id, topic, data, published_at, deliveries + 1 FROM messages "
+            "WHERE not_before <= ? ORDER BY message_id LIMIT ?",
+            *(now, limit),
+        )
+        return [Delivery(str(i), t, d, p, int(n)) for i, t, d, p, n in rows]  # type: ignore[arg-type]
+
+    def next_due(self) -> float | None:
+        """Return when the next message is due (seconds since 1970), if there is one."""
+        ((moment,),) = self._database.rows("SELECT MIN(not_before) FROM messages")
+        return None if moment is None else float(moment)
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Remove a message that was dealt with."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM messages WHERE message_id = ?", (delivery.message_id,))
+
+    def deliver_again(self, delivery: Delivery, not_before: float) -> None:
+        """Keep a message whose delivery failed."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE messages SET deliveries = ?, not_before = ? WHERE message_id = ?",
+                (delivery.number, not_before, delivery.message_id),
+            )
+
+    def bury(self, delivery: Delivery, reason: str) -> None:
+        """Move a message that failed too often to the dead letters."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?)",
+                (delivery.message_id, delivery.topic, delivery.data, reason),
+            )
+            connection.execute("DELETE FROM messages WHERE message_id = ?", (delivery.message_id,))
+
+    def dead_letters(self) -> list[tuple[str, bytes, str]]:
+        """Return (topic, data, reason) of every dead letter."""
+        query = "SELECT topic, data, reason FROM dead_letters ORDER BY message_id"
+        return [(t, d, r) for t, d, r in self._database.rows(query)]  # type: ignore[misc]
+
+
+def _put_run(connection: sqlite3.Connection, run: Run) -> None:
+    connection.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (run_id) DO UPDATE SET state = excluded.state, body = excluded.body",
+        (run.run_id, run.name, run.state, to_json(run)),
+    )
+
+
+def _text(moment: datetime) -> str:
+    """Return a UTC time as text that sorts as the time does."""
+    return moment.isoformat(timespec="microseconds")

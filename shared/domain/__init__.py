@@ -1,0 +1,1 @@
+"""Plain Python: images, exports and their legal transitions, runs, outputs."""

@@ -1,0 +1,32 @@
+"""What Earth Engine says of an image when it is listed."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+#: Bands the cloud mask reads: those of decision trees 2 and 3 (Hollstein et al. 2016).
+TREE_BANDS = ("B1", "B2", "B3", "B5", "B6", "B8A", "B10", "B11", "B12")
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """One image of a collection. `crs` is that of band B2, `footprint` GeoJSON in EPSG:4326."""
+
+    image_id: str  # system:index
+    sensed_ms: int  # system:time_start, ms since 1970, UTC
+    bands: tuple[str, ...]
+    crs: str
+    footprint: dict[str, Any]
+    on_land: bool = True
+    tile: str = ""
+    platform: str = ""
+
+    @property
+    def sensed_at(self) -> datetime:
+        """Sensing time in UTC, to the millisecond."""
+        return datetime.fromtimestamp(self.sensed_ms / 1000, UTC)
+
+    @property
+    def acquisition(self) -> str:
+        """Key of the acquisition, the same for a reprocessed image with another id."""
+        return f"{self.platform}/{self.sensed_at:%Y%m%dT%H%M%S}/{self.tile}"

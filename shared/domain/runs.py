@@ -1,0 +1,105 @@
+"""A run: which images, over which region and period, masked how and written where."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
+
+from shared.domain import ids
+
+#: Bumped with every change that alters a mask's pixels; part of every export id.
+MASK_ALGORITHM = "mask-1"
+
+#: Earth Engine's limit of READY tasks in a project (guides/usage, "Task queue").
+MAX_QUEUED_TASKS = 3000
+
+
+@dataclass(frozen=True)
+class MaskParameters:
+    """The cloud mask's parameters; thresholds are TOA reflectances from 0 to 1.
+
+    `background_images` least cloudy images of the same tile within `background_days` of the
+    image are its background. A pixel whose mean difference to it over `bands` is above
+    `difference`, and whose brightness is above `brightness`, is cloud (Mateo-García et al.
+    2018, doi 10.3390/rs10071079). `scale` is the mask's pixel size in metres.
+    """
+
+    preset: str = "default"
+    background_images: int = 20
+    background_days: int = 60
+    bands: tuple[str, ...] = ("B2", "B3", "B4")
+    difference: float = 0.04
+    brightness: float = 0.175
+    scale: int = 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Ceilings of a run: tasks in Earth Engine at once, and attempts for one image."""
+
+    queued_tasks: int = 2500
+    attempts: int = 3
+
+
+@dataclass(frozen=True)
+class RunConfiguration:
+    """What a user asks for; `region` and `land` are GeoJSON geometries or Earth Engine tables.
+
+    The period goes from `start` to `end` (exclusive, UTC), widened by `days_before` and
+    `days_after`. Images that do not touch `land` are skipped, pixels outside it are masked.
+    """
+
+    name: str
+    region: dict[str, Any] | str
+    start: date
+    end: date
+    destination: str
+    land: dict[str, Any] | str | None = None
+    days_before: int = 30
+    days_after: int = 30
+    collection: str = "COPERNICUS/S2_HARMONIZED"
+    mask: MaskParameters = field(default_factory=MaskParameters)
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def first_instant(self) -> datetime:
+        """Start of the widened period, inclusive."""
+        return datetime.combine(self.start - timedelta(self.days_before), time(), UTC)
+
+    @property
+    def last_instant(self) -> datetime:
+        """End of the widened period, exclusive."""
+        return datetime.combine(self.end + timedelta(self.days_after), time(), UTC)
+
+
+class RunState(StrEnum):
+    """A run is ACTIVE until it proves impossible, or its name gets another configuration."""
+
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One version of a run: its id changes with its configuration, its name stays.
+
+    Exports keep the id, so that an image is masked as it was recorded, whatever came since.
+    """
+
+    run_id: str
+    configuration: RunConfiguration
+    state: RunState = RunState.ACTIVE
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name that all versions share."""
+        return self.configuration.name
+
+
+def register(configuration: RunConfiguration) -> Run:
+    """Return the run of a configuration: the same configuration is always the same run."""
+    plain = asdict(configuration)
+    plain.update(start=configuration.start.isoformat(), end=configuration.end.isoformat())
+    return Run(f"{configuration.name}-{ids.digest(plain)[:8]}", configuration)

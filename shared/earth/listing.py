@@ -1,0 +1,79 @@
+"""What the pipeline asks of many images in one request."""
+
+from collections.abc import Sequence
+
+import ee
+
+from shared.domain.runs import RunConfiguration
+from shared.earth.cloud_mask import CLOUD, region_of
+
+#: Images in one answer: far below the 5,000 elements at which Earth Engine refuses.
+PAGE = 500
+
+#: Pixels that each output's check may read; Earth Engine coarsens the scale to stay below.
+CHECKED_PIXELS = 100_000
+
+
+def images_page(run: RunConfiguration, page: int) -> ee.List:
+    """Return page `page` of a run's images as features: footprint, and facts as properties."""
+    area = region_of(run.region).geometry()
+    land = region_of(run.land).geometry() if run.land is not None else None
+    images = (
+        ee.ImageCollection(run.collection)
+        .filterDate(run.first_instant.isoformat(), run.last_instant.isoformat())
+        .filterBounds(area)
+        .sort("system:index")
+    )
+
+    def describe(image: ee.Image) -> ee.Feature:
+        footprint = image.geometry()
+        facts = {
+            "image_id": image.get("system:index"),
+            "sensed_ms": image.get("system:time_start"),
+            "tile": image.get("MGRS_TILE"),
+            "platform": image.get("SPACECRAFT_NAME"),
+            "bands": image.bandNames(),
+            "crs": image.select("B2").projection().crs(),
+        }
+        if land is not None:
+            # 100 m: a footprint's edge is not known better, and exactness costs time.
+            facts["on_land"] = footprint.intersects(land, 100)
+        return ee.Feature(footprint, facts)
+
+    return ee.FeatureCollection(images.map(describe)).toList(PAGE, page * PAGE)
+
+
+def outputs(run: RunConfiguration, image_ids: Sequence[str]) -> ee.FeatureCollection:
+    """Return a feature without geometry for each mask that exists, with what its check needs."""
+    masks = ee.ImageCollection(run.destination).filter(
+        ee.Filter.inList("system:index", list(image_ids))
+    )
+
+    def describe(mask: ee.Image) -> ee.Feature:
+        classes = mask.select(0)
+        projection = classes.projection()
+        shares = (
+            classes.mask()
+            .rename("valid")
+            .addBands(classes.eq(CLOUD).rename("cloud"))
+            .reduceRegion(
+                reducer=ee.Reducer.mean(),
+                geometry=mask.geometry(),
+                crs=projection.crs(),
+                scale=projection.nominalScale(),
+                bestEffort=True,
+                maxPixels=CHECKED_PIXELS,
+            )
+        )
+        facts = {
+            "image_id": mask.get("system:index"),
+            "run_key": mask.get("run_key"),
+            "bands": mask.bandNames(),
+            "crs": projection.crs(),
+            "scale": projection.nominalScale(),
+            "valid_share": shares.get("valid"),
+            "cloud_share": shares.get("cloud"),
+        }
+        return ee.Feature(None, facts)
+
+    return ee.FeatureCollection(masks.map(describe))

@@ -1,0 +1,122 @@
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.config import read_run, read_settings
+from shared.errors import InvalidConfiguration
+
+SQUARE = {
+    "type": "Polygon",
+    "coordinates": [[[14, 45], [15, 45], [15, 46], [14, 46], [14, 45]]],
+}
+BOW_TIE = {
+    "type": "Polygon",
+    "coordinates": [[[14, 45], [15, 46], [15, 45], [14, 46], [14, 45]]],
+}
+GOOD = {
+    "name": "slovenia-2018",
+    "region": SQUARE,
+    "start": date(2018, 3, 1),
+    "end": date(2018, 11, 1),
+    "destination": "projects/demo-project/assets/verdure/masks",
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_content(**changes):
+        path = tmp_path / "run.yaml"
+        path.write_text(yaml.safe_dump({**GOOD, **changes}))
+        return read_run(path)
+
+    return read_content
+
+
+def test_a_good_configuration(read):
+    run = read(mask={"scale": 10}, limits={"queued_tasks": 20})
+    assert (run.mask.scale, run.mask.background_images, run.limits.queued_tasks) == (10, 20, 20)
+    assert run.first_instant.isoformat() == "2018-01-30T00:00:00+00:00"
+    assert run.last_instant.isoformat() == "2018-12-01T00:00:00+00:00"
+
+
+def test_a_region_file_is_read_in(read, tmp_path):
+    feature = {"type": "Feature", "geometry": SQUARE, "properties": {}}
+    collection = {"type": "FeatureCollection", "features": [feature]}
+    (tmp_path / "region.geojson").write_text(json.dumps(collection))
+    assert read(region="region.geojson").region["type"] == "Polygon"
+
+
+def test_a_table_stays_a_name(read):
+    assert read(land="projects/demo-project/assets/land").land.endswith("/land")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"region": "nowhere.geojson"}, ["region", "nowhere.geojson", "No such file"]),
+        ({"region": BOW_TIE}, ["region", "Self-intersection", "14.5 45.5", "redraw"]),
+        ({"region": {"type": "Point", "coordinates": [14, 45]}}, ["Point", "expected a Polygon"]),
+        ({"region": 7}, ["region is 7", "expected GeoJSON"]),
+        ({"end": date(2018, 1, 1)}, ["end is 2018-01-01", "after start (2018-03-01)"]),
+        ({"start": "soon"}, ["$.start", "soon"]),
+        ({"day_before": 10}, ["unknown key day_before", "did you mean days_before?"]),
+        ({"limits": {"queud_tasks": 3}}, ["limits.queud_tasks", "did you mean queued_tasks?"]),
+        ({"limits": {"queued_tasks": 5000}}, ["5000", "3000"]),
+        ({"limits": {"queued_tasks": "many"}}, ["$.limits.queued_tasks", "many"]),
+        ({"mask": {"bands": ["B2", "B33"]}}, ["unknown band B33", "did you mean B3?"]),
+        ({"mask": {"difference": 400}}, ["400", "reflectances between 0 and 1"]),
+        ({"destination": "masks"}, ["destination is 'masks'", "projects/PROJECT/assets"]),
+        ({"name": "Slovenia 2018"}, ["'Slovenia 2018'", "lower-case"]),
+        ({"days_before": -1}, ["days_before", "-1"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_value_and_what_would_be_right(read, changes, words):
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(**changes)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(read):
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(end=date(2018, 1, 1), destination="masks", limits={"attempts": 0})
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b", "a: [", "name"])
+def test_what_is_not_a_configuration_at_all(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidConfiguration, match=r"run\.yaml"):
+        read_run(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InvalidConfiguration, match="No such file"):
+        read_run(tmp_path / "missing.yaml")
+
+
+def test_settings():
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "my-project"})
+    assert (settings.stack, settings.project, settings.earth_engine_url) == (
+        "cloud",
+        "my-project",
+        None,
+    )
+    embedded = {
+        "VERDURE_STACK": "embedded",
+        "VERDURE_PROJECT": "my-project",
+        "VERDURE_DATA": "/data",
+    }
+    assert read_settings(embedded).data == Path("/data")
+
+
+def test_all_wrong_settings_are_told_at_once():
+    with pytest.raises(InvalidConfiguration) as caught:
+        read_settings({"VERDURE_STACK": "embeded", "GOOGLE_CLOUD_PROJECT": "X"})
+    assert len(caught.value.problems) == 2
+    assert "embeded" in str(caught.value)
+    with pytest.raises(InvalidConfiguration, match="VERDURE_DATA"):
+        read_settings({"VERDURE_STACK": "embedded", "VERDURE_PROJECT": "my-project"})
