@@ -1,0 +1,34 @@
+"""The deployed pipeline, seen from here: the ledger is read, the functions do the work."""
+
+import time
+
+from cli.drive import Outcome, Report
+from shared.config import Settings, read_settings
+from shared.domain.exports import FINAL
+from shared.domain.runs import Run, RunState
+from shared.services import Services
+
+#: Seconds between two looks at the ledger: counting costs a read for 1,000 documents.
+PAUSE = 30.0
+
+
+def settings() -> Settings:
+    """Return the settings of the environment; without VERDURE_STACK they are the cloud's."""
+    return read_settings()
+
+
+def follow(services: Services, run: Run, report: Report) -> Outcome:
+    """Register a run and watch it until every image is final; Cloud Scheduler drives it.
+
+    May be interrupted at any time: the run goes on without us.
+    """
+    services.ledger.add_run(run)
+    while True:
+        current = services.ledger.run(run.run_id)
+        if current.state is RunState.FAILED:
+            return Outcome({}, current.reason)
+        counts = services.ledger.count_by_state(run.name)
+        report(counts)
+        if counts and not set(counts) - FINAL:
+            return Outcome(counts)
+        time.sleep(PAUSE)

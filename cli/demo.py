@@ -1,0 +1,49 @@
+"""The run of `verdure demo`: all that is in a scene folder, or in the synthetic region."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import shapely
+import yaml
+
+from cli.earth_engine_emulator import PROJECT
+from emulator.scenes import folder, synthetic
+from shared.config import parse_run
+from shared.domain.runs import RunConfiguration
+
+DESTINATION = f"projects/{PROJECT}/assets/verdure/masks"
+
+
+def scenes_and_run(given: list[Path], out: Path) -> tuple[list[Path], RunConfiguration]:
+    """Return the scene folders to serve and the run over all their images.
+
+    Writes the run as `run.yaml` below `out`, to be read and changed.
+    """
+    scenes = given or [synthetic.write_region(out / "region")]
+    content = _run_over(scenes[0])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return scenes, parse_run(content, out, "demo")
+
+
+def _run_over(scenes: Path) -> dict[str, Any]:
+    images = folder.load_folder(scenes)
+    footprints = [shapely.geometry.shape(x.footprint) for x in images.images]
+    days = [_day(x.properties["system:time_start"]) for x in images.images]
+    region = shapely.box(*shapely.union_all(footprints).bounds)
+    return {
+        "name": "demo",
+        "region": json.loads(shapely.to_geojson(region)),
+        "start": min(days).date(),
+        "end": max(days).date() + timedelta(days=1),
+        "days_before": 0,
+        "days_after": 0,
+        "collection": images.collection,
+        "destination": DESTINATION,
+    }
+
+
+def _day(milliseconds: float) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,73 @@
+"""Runs a local stack until nothing is left to do, and says how far it is."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cli.stacks import Stack
+from shared.domain.exports import FINAL, State
+from shared.domain.runs import Run, RunState
+
+#: Seconds between two looks at Earth Engine: short while slots wait to be filled, longer and
+#: longer while tasks merely run, since every look is a request.
+SHORTEST_PAUSE = 0.5
+LONGEST_PAUSE = 15.0
+PAUSE_GROWTH = 1.6
+
+#: Seconds without any change of the ledger after which a stack is taken for stuck.
+PATIENCE = 900.0
+
+Report = Callable[[Mapping[str, int]], None]
+
+
+@dataclass
+class Outcome:
+    """How a run ended: the exports in each state, and why it stopped short, if it did."""
+
+    counts: Mapping[str, int]
+    problem: str = ""
+
+
+def drive(stack: Stack, run: Run, report: Report) -> Outcome:
+    """Play the scheduler until every image of a run is final, or nothing moves any more."""
+    ledger = stack.services.ledger
+    ledger.add_run(run)
+    stack.tick("find_images")
+    current = ledger.run(run.run_id)
+    if current.state is RunState.FAILED:
+        return Outcome({}, current.reason)
+    pause, counts, changed = SHORTEST_PAUSE, {}, time.monotonic()
+    while True:
+        stack.deliver()
+        before, counts = counts, ledger.count_by_state(run.name)
+        report(counts)
+        if not set(counts) - FINAL:
+            return Outcome(counts, "" if counts else _nothing_found(run))
+        if counts != before:
+            changed = time.monotonic()
+        if time.monotonic() - changed > PATIENCE or _is_stuck(stack, counts):
+            return Outcome(counts, _stuck(counts))
+        released = stack.tick("watch_exports")["released"]
+        pause = SHORTEST_PAUSE if released else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+        if not released and stack.next_delivery() is None:
+            time.sleep(pause)
+
+
+def _is_stuck(stack: Stack, counts: Mapping[str, int]) -> bool:
+    """Tell whether images are claimed only by messages that were given up."""
+    waiting = counts.get(State.FOUND, 0) + counts.get(State.STARTED, 0)
+    return not waiting and stack.next_delivery() is None and bool(stack.dead_letters())
+
+
+def _nothing_found(run: Run) -> str:
+    wanted = run.configuration
+    return (
+        f"no image of {wanted.collection} touches the region between "
+        f"{wanted.first_instant:%Y-%m-%d} and {wanted.last_instant:%Y-%m-%d}; "
+        "widen the period or check the region and the collection"
+    )
+
+
+def _stuck(counts: Mapping[str, int]) -> str:
+    unfinished = sum(n for state, n in counts.items() if state not in FINAL)
+    return f"{unfinished} images are not final and nothing moves; see `verdure status`"

@@ -1,0 +1,230 @@
+"""The `verdure` command."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli import cloud, outputs, stacks
+from cli import demo as demo_run
+from cli.drive import Outcome, drive
+from cli.earth_engine_emulator import PROJECT, EmulatorFailed, statistics
+from cli.google_emulators import EmulatorsMissing
+from cli.progress import console, export_bars
+from cli.summary import Summary, failures, summarize, table
+from emulator.scenes.folder import InvalidSceneFolder
+from shared import bootstrap
+from shared.config import Settings, read_run
+from shared.domain import exports
+from shared.domain.exports import FINAL, Export
+from shared.domain.runs import RunConfiguration, register
+from shared.errors import InvalidConfiguration, VerdureError
+from shared.services import Ledger
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Cloud masks from Sentinel-2 with Earth Engine.",
+)
+
+
+class StackName(StrEnum):
+    """Where a run is carried out."""
+
+    EMBEDDED = "embedded"
+    EMULATORS = "emulators"
+    CLOUD = "cloud"
+
+
+Scenes = Annotated[
+    list[Path] | None,
+    typer.Option("--scenes", help="Scene folder for the Earth Engine emulator; may be repeated."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for everything that is written.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Stack = Annotated[
+    StackName,
+    typer.Option(
+        "--stack",
+        help="embedded: all in this process. emulators: on Google's Firestore and Pub/Sub "
+        "emulators. cloud: by the deployed functions.",
+    ),
+]
+Configuration = Annotated[Path, typer.Argument(help="Run configuration (YAML).")]
+
+
+@app.command()
+def demo(
+    scenes: Scenes = None,
+    out: Out = Path("out/demo"),
+    stack: Stack = StackName.EMBEDDED,
+    as_json: Json = False,
+) -> None:
+    """Mask every image of the synthetic region, or of scene folders, on this machine."""
+    with _errors_for_people():
+        if stack is StackName.CLOUD:
+            raise InvalidConfiguration(["the demo runs on this machine; see `verdure run`"])
+        folders, wanted = demo_run.scenes_and_run(scenes or [], out)
+        _run_locally(wanted, folders, out, stack, as_json)
+
+
+@app.command()
+def run(
+    configuration: Configuration,
+    scenes: Scenes = None,
+    out: Out = Path("out/run"),
+    stack: Stack = StackName.EMBEDDED,
+    as_json: Json = False,
+) -> None:
+    """Mask every image that a run configuration asks for, until all are in a final state.
+
+    Stopped at any moment, the same command goes on where it was.
+    """
+    with _errors_for_people():
+        wanted = read_run(configuration)
+        if stack is StackName.CLOUD:
+            _run_in_cloud(wanted, out, as_json)
+            return
+        if not scenes:
+            raise InvalidConfiguration(
+                [f"--scenes is missing: on the {stack} stack, images come from scene folders"]
+            )
+        _run_locally(wanted, scenes, out, stack, as_json)
+
+
+@app.command()
+def status(
+    out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
+) -> None:
+    """Show how far each run is, and why images failed."""
+    with _errors_for_people():
+        ledger = _ledger(out, stack)
+        runs = [_status_of(ledger, active.name) for active in ledger.active_runs()]
+        if as_json:
+            typer.echo(json.dumps(runs, indent=1))
+            return
+        for entry in runs:
+            rows = Table("State", "Images", title=f"Run {entry['run']}", title_justify="left")
+            for state, count in entry["states"].items():
+                rows.add_row(state, str(count))
+            console.print(rows)
+            _print_failures(entry["failures"])
+
+
+@app.command()
+def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> None:
+    """Queue every failed image again, once the cause is mended."""
+    with _errors_for_people():
+        ledger = _ledger(out, stack)
+        reopened = [
+            _reopen(ledger, record)
+            for active in ledger.active_runs()
+            for record in ledger.exports(active.name)
+        ]
+        typer.echo(f"{sum(reopened)} images queued again")
+
+
+def _run_locally(
+    wanted: RunConfiguration, scenes: list[Path], out: Path, stack: StackName, as_json: bool
+) -> None:
+    begin = time.monotonic()
+    with stacks.start(stack, out, scenes) as running:
+        with export_bars() as report:
+            outcome = drive(running, register(wanted), report)
+        wall_seconds = time.monotonic() - begin
+        records = running.services.ledger.exports(wanted.name)
+        summary = summarize(
+            wanted.name,
+            records,
+            wall_seconds,
+            statistics(running.earth_engine_url),
+            running.ledger_writes(),
+            len(running.dead_letters()),
+        )
+        outputs.write(wanted, records, out)
+    _finish(summary, outcome, out, as_json)
+
+
+def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
+    begin = time.monotonic()
+    services = bootstrap.build(cloud.settings())
+    with export_bars() as report:
+        outcome = cloud.follow(services, register(wanted), report)
+    records = services.ledger.exports(wanted.name)
+    summary = summarize(wanted.name, records, time.monotonic() - begin)
+    outputs.write_items(wanted, records, out)
+    _finish(summary, outcome, out, as_json)
+
+
+def _finish(summary: Summary, outcome: Outcome, out: Path, as_json: bool) -> None:
+    """Write and print the summary; exit 1 unless every image is in a final state."""
+    text = json.dumps(summary.to_dict(), indent=1)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "summary.json").write_text(text)
+    if as_json:
+        typer.echo(text)
+    else:
+        console.print(table(summary))
+        console.print(f"Results are in [bold]{out}[/]; start with overview.png")
+    _print_failures(summary.failures)
+    problems = [*summary.unreadable_scenes, *filter(None, [outcome.problem])]
+    for problem in problems:
+        console.print(f"[red]Error:[/] {problem}", highlight=False)
+    if problems or set(outcome.counts) - FINAL:
+        raise typer.Exit(1)
+
+
+def _print_failures(entries: list[dict[str, str]]) -> None:
+    for entry in entries:
+        console.print(
+            f"[red]Failed:[/] {entry['image_id']}: {entry['reason']}\n"
+            f"        {entry['next_action']}",
+            highlight=False,
+        )
+
+
+def _ledger(out: Path, stack: StackName) -> Ledger:
+    if stack is StackName.EMBEDDED:
+        if not (out / "verdure.sqlite").exists():
+            raise InvalidConfiguration(
+                [f"{out} has no run in it; name the folder of one with --out"]
+            )
+        return bootstrap.build(Settings(stack, PROJECT, out)).ledger
+    return bootstrap.build(cloud.settings()).ledger
+
+
+def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:
+    records = ledger.exports(name)
+    return {"run": name, "states": ledger.count_by_state(name), "failures": failures(records)}
+
+
+def _reopen(ledger: Ledger, record: Export) -> bool:
+    now = datetime.now(UTC)
+    return ledger.change(record.export_id, lambda x: exports.reopen(x, now)) is not None
+
+
+@contextmanager
+def _errors_for_people() -> Iterator[None]:
+    """Print what is wrong and what to do, without a traceback. Exit 2: wrong input, 1: else."""
+    try:
+        yield
+    except (InvalidConfiguration, InvalidSceneFolder) as error:
+        code, message = 2, str(error)
+    except (VerdureError, EmulatorFailed, EmulatorsMissing, stacks.FunctionFailed) as error:
+        code, message = 1, str(error)
+    else:
+        return
+    console.print(f"[red]Error:[/] {message}", highlight=False)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()
