@@ -34,9 +34,7 @@ def running(data: Path, scenes: Sequence[Path], *options: str) -> Iterator[str]:
     try:
         yield _ready_url(process, log)
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait()
+        process.communicate()  # closes its standard input, which it takes as the sign to end
 
 
 def statistics(url: str) -> dict[str, Any]:

@@ -8,10 +8,9 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
-
 
 from cli import earth_engine_emulator, google_emulators
 from cli.pipeline import Function, application, push_body, read_pipeline
@@ -118,6 +117,10 @@ class EmbeddedStack:
         assert isinstance(self.services.bus, SqliteBus)
         return self.services.bus
 
+    def close(self) -> None:
+        """Close the file behind the ledger and the bus."""
+        self.bus.close()
+
     def tick(self, function: str) -> dict[str, int]:
         """Do what Cloud Scheduler does."""
         return self._scheduler.tick(function)
@@ -185,9 +188,11 @@ def start(
         project = earth_engine_emulator.PROJECT
         exits.callback(bootstrap.use, None)
         if kind == "embedded":
-            yield EmbeddedStack(Settings(kind, project, out, url))
+            yield exits.enter_context(closing(EmbeddedStack(Settings(kind, project, out, url))))
         else:
-            pushes = exits.enter_context(google_emulators.running(project, read_pipeline().values()))
+            pushes = exits.enter_context(
+                google_emulators.running(project, read_pipeline().values())
+            )
             yield EmulatorsStack(Settings(kind, project, None, url), pushes)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import flask
 import functions_framework
 from cloudevents.http import CloudEvent
+from werkzeug.exceptions import BadRequest
 
 from shared import bootstrap
 from shared.errors import InvalidMessage, PermanentError
@@ -72,9 +73,17 @@ def on_message(
             _log_to_standard_output()
             message_id = str(event["id"])
             with log_context(function=function.__name__, message_id=message_id):
-                message = _decode(message_type, event)
+                try:
+                    message = _decode(message_type, event)
+                except InvalidMessage as error:
+                    logger.error("%s", error)
+                    raise BadRequest(str(error)) from error  # not acknowledged, and why
+                services = bootstrap.services()
                 with log_context(**_ids(message)):
-                    _run(lambda: function(message, message_id, bootstrap.services()))
+                    try:
+                        function(message, message_id, services)
+                    except PermanentError:
+                        logger.exception("given up: the next attempt would fail in the same way")
 
         # functions-framework finds the entry point, and its kind, by this very name.
         decorated: Callable[[CloudEvent], None] = functions_framework.cloud_event(entry_point)
@@ -111,11 +120,3 @@ def _decode(message_type: type[M], event: CloudEvent) -> M:
 
 def _ids(message: Any) -> dict[str, Any]:
     return {k: v for k, v in asdict(message).items() if k.endswith("_id")}
-
-
-def _run(work: Callable[[], None]) -> None:
-    """Acknowledge a permanent error, which `work` has no record to write it to."""
-    try:
-        work()
-    except PermanentError:
-        logger.exception("given up: the next attempt would fail in the same way")

@@ -195,6 +195,10 @@ class SqliteBus:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def close(self) -> None:
+        """Close the file, which the ledger shares."""
+        self._database.close()
+
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish messages in one transaction."""
         self.publish_raw([(message.topic, encode(message)) for message in messages])

@@ -90,9 +90,7 @@ def test_a_failed_delivery_comes_again_under_the_same_id(delivering, receiver):
     assert len({message_id for message_id, _ in receiver.arrived}) == 1
 
 
-def test_a_message_that_keeps_failing_is_a_dead_letter_and_the_others_arrive(
-    delivering, receiver
-):
+def test_a_message_that_keeps_failing_is_a_dead_letter_and_the_others_arrive(delivering, receiver):
     poison = encode(message(1))
     receiver.failures[poison] = 1000
     delivering.bus.publish([message(1), message(2)])

@@ -43,9 +43,7 @@ DEPLOYED = [ROOT / "main.py", *modules("functions", "shared")]
 
 
 def test_only_adapters_import_google():
-    assert {Path(x).parent.as_posix() for x in importers("google", DEPLOYED)} == {
-        "shared/adapters"
-    }
+    assert {Path(x).parent.as_posix() for x in importers("google", DEPLOYED)} == {"shared/adapters"}
 
 
 def test_only_graphs_and_the_adapter_import_ee():
