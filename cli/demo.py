@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import shapely
+import shapely.affinity
 import yaml
 
 from cli.earth_engine_emulator import PROJECT
 from emulator.scenes import folder, synthetic
 from shared.config import parse_run
 from shared.domain.runs import RunConfiguration
+
+#: Share of the synthetic region's width and height that the demo takes for land.
+INLAND = 0.68
 
 DESTINATION = f"projects/{PROJECT}/assets/verdure/masks"
 
@@ -23,6 +27,8 @@ def scenes_and_run(given: list[Path], out: Path) -> tuple[list[Path], RunConfigu
     """
     scenes = given or [synthetic.write_region(out / "region")]
     content = _run_over(scenes[0])
+    if not given:
+        content["land"] = _inland(content["region"])
     out.mkdir(parents=True, exist_ok=True)
     (out / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return scenes, parse_run(content, out, "demo")
@@ -43,6 +49,13 @@ def _run_over(scenes: Path) -> dict[str, Any]:
         "collection": images.collection,
         "destination": DESTINATION,
     }
+
+
+def _inland(region: dict[str, Any]) -> dict[str, Any]:
+    """Return the inner part of the synthetic region: some swaths touch only a corner of it."""
+    inner = shapely.affinity.scale(shapely.geometry.shape(region), INLAND, INLAND)
+    land: dict[str, Any] = json.loads(shapely.to_geojson(inner))
+    return land
 
 
 def _day(milliseconds: float) -> datetime:

@@ -26,6 +26,9 @@ WHITE = 3000
 #: RGB of cloud in quicklooks, and how much of the picture it hides.
 CLOUD_COLOUR, CLOUD_OPACITY = (255, 70, 160), 0.45
 
+#: Brightness left to pixels outside the mask.
+DARK = 0.4
+
 #: Pixels of a quicklook's longer side, and of one in the overview.
 QUICKLOOK_SIZE, THUMBNAIL_SIZE = 512, 160
 
@@ -109,10 +112,11 @@ def _write_cog(classes: np.ndarray, grid: dict[str, Any], record: Export, path: 
 
 
 def _draw(classes: np.ndarray, colours: np.ndarray, caption: str) -> Image.Image:
-    """Return the true-colour picture with cloud tinted, and a caption below."""
-    cloud = (classes == CLOUD)[..., None]
+    """Return the true-colour picture, cloud tinted and what has no mask dark, with a caption."""
+    cloud, unmasked = (classes == CLOUD)[..., None], (classes == NODATA)[..., None]
     tinted = colours * (1 - CLOUD_OPACITY) + np.array(CLOUD_COLOUR) * CLOUD_OPACITY
-    picture = Image.fromarray(np.where(cloud, tinted, colours).astype(np.uint8))
+    shown = np.where(cloud, tinted, np.where(unmasked, colours * DARK, colours))
+    picture = Image.fromarray(shown.astype(np.uint8))
     factor = QUICKLOOK_SIZE / max(picture.size)
     size = tuple(round(length * factor) for length in picture.size)
     picture = picture.resize(size, Image.Resampling.NEAREST)

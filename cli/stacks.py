@@ -41,8 +41,8 @@ class Stack(Protocol):
     def dead_letters(self) -> list[tuple[str, bytes, str]]:
         """Return (topic, data, reason) of the messages given up, as far as known."""
 
-    def ledger_writes(self) -> int | None:
-        """Return the ledger's own count of writes, where it keeps one."""
+    def ledger_writes(self) -> dict[str, int] | None:
+        """Return the ledger's own count of writes by kind of record, where it keeps one."""
 
 
 class FunctionFailed(RuntimeError):
@@ -137,7 +137,7 @@ class EmbeddedStack:
         """Return the messages given up."""
         return self.bus.dead_letters()
 
-    def ledger_writes(self) -> int | None:
+    def ledger_writes(self) -> dict[str, int] | None:
         """Return the ledger's own count of writes."""
         assert isinstance(self.services.ledger, SqliteLedger)
         return self.services.ledger.writes()
@@ -169,7 +169,7 @@ class EmulatorsStack:
         """Return the messages given up."""
         return self._pushes.dead_letters()
 
-    def ledger_writes(self) -> int | None:
+    def ledger_writes(self) -> dict[str, int] | None:
         """Say that it is not known: Firestore keeps no count."""
         return None
 

@@ -1,7 +1,7 @@
 """The numbers of a run, for `summary.json` and for the screen."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +22,8 @@ class Summary:
     exports_started: int | None
     ee_requests: int | None
     ee_requests_per_image: float | None
-    ledger_writes_per_image: float | None
+    ledger_writes: int | None  # of exports and runs
+    ledger_writes_per_image: float | None  # of exports
     peak_queued_tasks: int | None
     wall_seconds: float
     dead_letters: int = 0
@@ -39,12 +40,12 @@ def summarize(
     records: Sequence[Export],
     wall_seconds: float,
     statistics: dict[str, Any] | None = None,
-    ledger_writes: int | None = None,
+    ledger_writes: Mapping[str, int] | None = None,
     dead_letters: int = 0,
 ) -> Summary:
     """Return the summary of a run, with the Earth Engine emulator's statistics if there are."""
     states = Counter(record.state for record in records)
-    counted = statistics or {}
+    counted, writes = statistics or {}, ledger_writes or {}
     return Summary(
         run=run,
         images_found=len(records),
@@ -54,7 +55,8 @@ def summarize(
         exports_started=counted.get("exports_started"),
         ee_requests=counted.get("requests"),
         ee_requests_per_image=_per_image(counted.get("requests"), records),
-        ledger_writes_per_image=_per_image(ledger_writes, records),
+        ledger_writes=sum(writes.values()) if writes else None,
+        ledger_writes_per_image=_per_image(writes.get("exports"), records),
         peak_queued_tasks=counted.get("peak_queued_tasks"),
         wall_seconds=round(wall_seconds, 2),
         dead_letters=dead_letters,

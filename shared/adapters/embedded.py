@@ -28,16 +28,16 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS exports (
     export_id TEXT PRIMARY KEY, run TEXT, state TEXT, queued_at TEXT, body TEXT);
 CREATE INDEX IF NOT EXISTS by_state ON exports (run, state, queued_at, export_id);
-CREATE TABLE IF NOT EXISTS writes (count INTEGER);
-INSERT INTO writes SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM writes);
+CREATE TABLE IF NOT EXISTS writes (records TEXT PRIMARY KEY, count INTEGER);
+INSERT OR IGNORE INTO writes VALUES ('runs', 0), ('exports', 0);
 CREATE TRIGGER IF NOT EXISTS run_added AFTER INSERT ON runs
-    BEGIN UPDATE writes SET count = count + 1; END;
+    BEGIN UPDATE writes SET count = count + 1 WHERE records = 'runs'; END;
 CREATE TRIGGER IF NOT EXISTS run_changed AFTER UPDATE ON runs
-    BEGIN UPDATE writes SET count = count + 1; END;
+    BEGIN UPDATE writes SET count = count + 1 WHERE records = 'runs'; END;
 CREATE TRIGGER IF NOT EXISTS export_added AFTER INSERT ON exports
-    BEGIN UPDATE writes SET count = count + 1; END;
+    BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
 CREATE TRIGGER IF NOT EXISTS export_changed AFTER UPDATE ON exports
-    BEGIN UPDATE writes SET count = count + 1; END;
+    BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
 CREATE TABLE IF NOT EXISTS messages (
     message_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT, data BLOB, published_at TEXT,
     deliveries INTEGER DEFAULT 0, not_before REAL DEFAULT 0);
@@ -170,9 +170,9 @@ class SqliteLedger:
         query = "SELECT state, COUNT(*) FROM exports WHERE run = ? GROUP BY state"
         return {state: int(count) for state, count in self._database.rows(query, run)}
 
-    def writes(self) -> int:
-        """Return how many records were ever written: the ledger's own log."""
-        return int(self._database.rows("SELECT count FROM writes")[0][0])
+    def writes(self) -> dict[str, int]:
+        """Return how often records of each kind were written: the ledger's own log."""
+        return {kind: int(n) for kind, n in self._database.rows("SELECT * FROM writes")}
 
     def _records(self, query: str, *values: object) -> list[Export]:
         return [export_from_json(body) for (body,) in self._database.rows(query, *values)]

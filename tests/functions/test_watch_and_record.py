@@ -12,15 +12,8 @@ from shared.messages import EndedTask, ExportFinished, ImageFound, decode
 from .conftest import IMAGES, few
 
 # What depends on when, and on which of two messages came first.
-VOLATILE = {"queued_at", "claimed_by", "claimed_at", "operation", "ended_at", "item"}
-VOLATILE |= {"eecu_seconds"}
-    "queued_at",
-    "claimed_by",
-    "claimed_at",
-    "operation",
-    "ended_at",
-    "eecu_seconds",
-    "item",
+VOLATILE = {
+    *("queued_at", "claimed_by", "claimed_at", "operation", "ended_at", "item", "eecu_seconds")
 }
 
 

@@ -1,0 +1,1 @@
+"""An Earth Engine that runs on a laptop and speaks Earth Engine's REST API."""

@@ -1,0 +1,121 @@
+"""The parts of an emulator put together over one data folder."""
+
+import fcntl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from starlette.applications import Starlette
+
+from emulator import assets, tasks
+from emulator.api import Api
+from emulator.assets import AssetStore
+from emulator.catalogue import Catalogue
+from emulator.database import Database
+from emulator.exports import ImageExporter
+from emulator.request_log import RequestLog
+from emulator.scenes.folder import load_folder
+from emulator.server import Call, Method, Server
+from emulator.stored import StoredImage
+from emulator.tasks import TaskQueue, Workers
+
+#: Seconds a new emulator waits for one that is being killed to let go of the data folder.
+LOCK_PATIENCE = 10.0
+LOCK_STEP = 0.1
+
+
+class DataFolderInUse(Exception):
+    """Another emulator runs on the same data folder."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen on the command line."""
+
+    data: Path
+    scenes: Sequence[Path] = ()
+    project: str = "demo-project"
+    metadata_only: bool = False
+    max_queued: int = tasks.MAX_QUEUED
+    concurrency: int = tasks.CONCURRENCY
+    max_assets: int = assets.MAX_ASSETS
+    max_bytes: int = assets.MAX_BYTES
+
+
+@dataclass
+class Scenes:
+    """The images of all scene folders by collection, and why others are left out."""
+
+    collections: dict[str, list[StoredImage]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def add(self, path: Path) -> None:
+        """Load a folder; several may belong to one collection."""
+        folder = load_folder(path)
+        self.collections.setdefault(folder.collection, []).extend(folder.images)
+        self.unreadable.extend(folder.unreadable)
+
+
+class Emulator:
+    """One project's Earth Engine; owns its data folder until the process ends."""
+
+    def __init__(self, options: Options) -> None:
+        options.data.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(options.data / "lock")
+        self.scenes = Scenes()
+        for path in options.scenes:
+            self.scenes.add(path)
+        database = Database(options.data / "emulator.sqlite", assets.SCHEMA + tasks.SCHEMA)
+        store = AssetStore(
+            database,
+            options.data / "assets",
+            options.project,
+            options.max_bytes,
+            options.max_assets,
+        )
+        self._catalogue = Catalogue(self.scenes.collections, store)
+        self._queue = TaskQueue(database, options.project, options.max_queued)
+        exporter = ImageExporter(self._catalogue, store, options.metadata_only)
+        self._workers = Workers(self._queue, exporter.run, options.concurrency)
+        self._log = RequestLog(options.data / "requests.jsonl")
+        api = Api(self._catalogue, store, self._queue, exporter, options.concurrency)
+        statistics = Method(
+            "emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False
+        )
+        methods = [*api.methods(), statistics]
+        self.app: Starlette = Server(methods, self._log, options.project).app
+
+    def start(self) -> str:
+        """Start the workers; return what is served, in a few words."""
+        self._workers.start()
+        sizes = self._catalogue.images_by_collection()
+        return f"{sum(sizes.values())} images in {len(sizes)} collections"
+
+    def _statistics(self, call: Call) -> dict[str, Any]:
+        requests = self._log.counts()
+        return {
+            "requests": sum(requests.values()),
+            "requests_by_method": requests,
+            **self._queue.statistics(),
+            "images_by_collection": self._catalogue.images_by_collection(),
+            "unreadable_scenes": self.scenes.unreadable,
+        }
+
+
+def _lock(path: Path) -> TextIO:
+    """Lock a file for as long as the process lives, however it ends."""
+    file = path.open("w")
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise DataFolderInUse(
+                    f"Another emulator uses {path.parent}: stop it or choose another --data."
+                ) from None
+            time.sleep(LOCK_STEP)

@@ -1,0 +1,50 @@
+"""Partial updates of an asset's properties: the update masks of assets.patch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emulator.clock import to_milliseconds
+from emulator.errors import EarthEngineError
+
+ALL_PROPERTIES = "properties"
+#: The times of an asset are properties to an expression; both spellings reach the server.
+TIMES = {
+    "start_time": "system:time_start",
+    "startTime": "system:time_start",
+    "end_time": "system:time_end",
+    "endTime": "system:time_end",
+}
+EVERYTHING = (ALL_PROPERTIES, "start_time", "end_time")
+
+
+def patched_properties(
+    properties: Mapping[str, Any], changes: Mapping[str, Any], paths: Sequence[str]
+) -> dict[str, Any]:
+    """Return properties after an update; a field that is named but has no value is deleted.
+
+    `paths` are those of a REST update mask: `properties`, `properties.KEY`, `start_time`,
+    `end_time`; none means all of them.
+    """
+    patched = dict(properties)
+    for path in paths or EVERYTHING:
+        if path == ALL_PROPERTIES:
+            times = {key: patched[key] for key in set(TIMES.values()) & patched.keys()}
+            patched = {**changes.get(ALL_PROPERTIES, {}), **times}
+            continue
+        key, value = _field(path, changes)
+        patched.pop(key, None)
+        if value is not None:
+            patched[key] = value
+    return patched
+
+
+def _field(path: str, changes: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the property that a path names and its new value."""
+    if path in TIMES:
+        times = [changes[name] for name in TIMES if TIMES[name] == TIMES[path] and name in changes]
+        return TIMES[path], to_milliseconds(times[0]) if times else None
+    prefix, _, key = path.partition(".")
+    if prefix != ALL_PROPERTIES or not key:
+        raise EarthEngineError(f"Invalid update mask: '{path}' cannot be updated.")
+    key = key.strip('"')  # the client quotes keys in ee.data.setAssetProperties
+    return key, changes.get(ALL_PROPERTIES, {}).get(key)

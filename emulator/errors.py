@@ -1,0 +1,34 @@
+"""What the emulator answers when a request cannot be served, in Earth Engine's words."""
+
+#: HTTP code -> canonical status name (https://google.aip.dev/193).
+STATUS_NAMES = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+}
+
+
+class EarthEngineError(Exception):
+    """An error that is the caller's to see: an HTTP code and Earth Engine's message."""
+
+    def __init__(self, message: str, code: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+    def payload(self) -> dict[str, object]:
+        """Return the JSON body of the answer (https://google.aip.dev/193)."""
+        status = STATUS_NAMES[self.code]
+        return {"error": {"code": self.code, "message": self.message, "status": status}}
+
+
+class NotImplementedByEmulator(EarthEngineError):
+    """Something that Earth Engine has and the emulator has not: said, never guessed.
+
+    The code is 400 because the client retries a 501 for half a minute.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not implemented by the emulator.")

@@ -1,0 +1,35 @@
+"""The algorithms, one module for each family; importing the package registers them."""
+
+from emulator.functions import (
+    dates,
+    elements,
+    elementwise,
+    expressions,
+    filters,
+    geometry,
+    images,
+    joins,
+    neighbourhood,
+    objects,
+    projections,
+    reducers,
+    regions,
+    visualisation,
+)
+
+__all__ = [
+    "dates",
+    "elements",
+    "elementwise",
+    "expressions",
+    "filters",
+    "geometry",
+    "images",
+    "joins",
+    "neighbourhood",
+    "objects",
+    "projections",
+    "reducers",
+    "regions",
+    "visualisation",
+]

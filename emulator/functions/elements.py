@@ -1,0 +1,388 @@
+"""Features, collections, and the properties of all elements."""
+
+import functools
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import shapely
+
+from emulator.errors import EarthEngineError
+from emulator.functions.dates import Date, date
+from emulator.functions.geometry import Geometry
+from emulator.functions.images import image, load_image
+from emulator.functions.reducers import Reducer, reduce_records
+from emulator.functions.values import Collection, Feature, catalogue, ordered, property_of
+from emulator.raster import Image
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+
+Element = Image | Feature | Collection
+
+
+@coercion("Element")
+def _element(value: Any) -> Element:
+    if isinstance(value, Element):
+        return value
+    if isinstance(value, str | int | float):
+        return image(value)
+    raise InvalidTypeError
+
+
+@coercion("Feature")
+def _feature(value: Any) -> Feature:
+    if isinstance(value, Feature):
+        return value
+    if isinstance(value, Geometry):
+        return Feature({}, value)
+    raise InvalidTypeError
+
+
+@coercion("FeatureCollection")
+def _collection(value: Any) -> Collection:
+    if isinstance(value, Collection):
+        return value
+    if isinstance(value, list):
+        return Collection.of(value)
+    if isinstance(value, Feature | Geometry):
+        return Collection.of([_feature(value)])
+    raise InvalidTypeError
+
+
+@coercion("ImageCollection")
+def _images(value: Any) -> Collection:
+    if isinstance(value, Collection):
+        return value
+    if isinstance(value, str):
+        return load_collection(value, None)
+    if isinstance(value, list):
+        return from_images([image(item) for item in value])
+    if isinstance(value, Image):
+        return from_images([value])
+    raise InvalidTypeError
+
+
+# --- properties
+
+
+@algorithm("Element.get")
+def get(element: Element, name: str) -> Any:
+    return property_of(element, name)
+
+
+@algorithm("Element.getNumber")
+def get_number(element: Element, name: str) -> int | float | None:
+    value = property_of(element, name)
+    return None if value is None else coerce("Number", value)
+
+
+@algorithm("Element.getString")
+def get_string(element: Element, name: str) -> str | None:
+    value = property_of(element, name)
+    return None if value is None else coerce("String", value)
+
+
+@algorithm("Element.set")
+def set_property(element: Element, key: str, value: Any) -> Element:
+    return element.with_properties({**element.properties, key: value})
+
+
+@algorithm("Element.setMulti")
+def set_properties(element: Element, properties: dict[str, Any]) -> Element:
+    return element.with_properties({**element.properties, **properties})
+
+
+def _ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in properties.items() if not k.startswith("system:")}
+
+
+@algorithm("Element.toDictionary")
+def to_dictionary(element: Element, names: list[str] | None) -> dict[str, Any]:
+    if names is None:
+        return _ordinary(element.properties)
+    return {name: property_of(element, name) for name in names}
+
+
+@algorithm("Element.propertyNames")
+def property_names(element: Element) -> list[str]:
+    return list(element.properties)
+
+
+@algorithm("Element.copyProperties", "Image.copyProperties")
+def copy_properties(
+    destination: Element, source: Element | None, names: list[str] | None, exclude: Any
+) -> Element:
+    if source is None:
+        return destination
+    if names is None:
+        skipped = set(exclude or ())
+        copied = {k: v for k, v in _ordinary(source.properties).items() if k not in skipped}
+    else:
+        copied = {n: source.properties[n] for n in names if n in source.properties}
+    return destination.with_properties({**destination.properties, **copied})
+
+
+@algorithm("Image.id", "Feature.id")
+def element_id(element: Element) -> str | None:
+    return element.properties.get("system:index")
+
+
+@algorithm("Image.date")
+def image_date(source: Image) -> Date:
+    return date(source.properties.get("system:time_start"))
+
+
+@algorithm("Element.geometry", "Image.geometry")
+def element_geometry(element: Element, error: Any, proj: Any, geodesic: Any) -> Geometry:
+    return coerce("Geometry", element)
+
+
+# --- features
+
+
+@algorithm("Feature")
+def feature(shape: Any, metadata: dict[str, Any], geometry_key: str | None) -> Feature:
+    if isinstance(shape, Feature):
+        return shape.with_properties({**shape.properties, **metadata})
+    return Feature(metadata, None if shape is None else coerce("Geometry", shape))
+
+
+# --- making collections
+
+
+@algorithm("ImageCollection.load")
+def load_collection(asset: str, version: Any) -> Collection:
+    stored = catalogue().collection(asset)
+    if stored is None:
+        raise EarthEngineError(
+            f"ImageCollection.load: ImageCollection asset '{asset}' not found "
+            "(does not exist or caller does not have access)."
+        )
+    return Collection((load_image(item) for item in stored), id=asset, of_images=True)
+
+
+@algorithm("Collection.loadTable")
+def load_table(asset: str, geometry_column: Any, version: Any) -> Collection:
+    rows = catalogue().table(asset)
+    if rows is None:
+        raise EarthEngineError(
+            f"Collection.loadTable: Collection asset '{asset}' not found "
+            "(does not exist or caller does not have access)."
+        )
+    return Collection((_from_geojson(i, row) for i, row in enumerate(rows)), id=asset)
+
+
+def _from_geojson(index: int, row: Mapping[str, Any]) -> Feature:
+    shape = row.get("geometry")
+    properties = {"system:index": str(row.get("id", index)), **(row.get("properties") or {})}
+    return Feature(properties, Geometry(shape) if shape else None)
+
+
+@algorithm("ImageCollection.fromImages")
+def from_images(images: list[Any]) -> Collection:
+    return Collection(_indexed(image(item) for item in images), of_images=True)
+
+
+@algorithm("Collection")
+def from_elements(elements: list[Any]) -> Collection:
+    return Collection(_indexed(elements))
+
+
+def _indexed(elements: Iterable[Any]) -> Iterator[Any]:
+    """Give elements of a list their position as an index, unless they have one."""
+    for position, element in enumerate(elements):
+        yield _with_index(element, str(position))
+
+
+def _with_index(element: Any, index: str) -> Any:
+    if "system:index" in element.properties:
+        return element
+    return element.with_properties({"system:index": index, **element.properties})
+
+
+# --- collection to collection
+
+
+@algorithm("Collection.filter")
+def filter_collection(source: Collection, condition: Any) -> Collection:
+    test = coerce("Filter", condition).test
+    return source.with_elements(e for e in source if test(e, e))
+
+
+@algorithm("Collection.limit")
+def limit(source: Collection, count: int | None, key: str | None, ascending: bool) -> Collection:
+    def elements() -> Iterator[Any]:
+        chosen = source if key is None else ordered(source, key, ascending)
+        for position, element in enumerate(chosen):
+            if position == count:
+                return
+            yield element
+
+    return source.with_elements(elements())
+
+
+@algorithm("Collection.map")
+def map_collection(
+    source: Collection, function: Callable[[Any], Any], drop_nulls: bool
+) -> Collection:
+    def elements() -> Iterator[Any]:
+        for element in source:
+            mapped = function(element)
+            if mapped is None and drop_nulls:
+                continue
+            if isinstance(mapped, Geometry):
+                mapped = Feature({}, mapped)
+            if not isinstance(mapped, Element):
+                raise EarthEngineError(
+                    "Collection.map: A mapped algorithm must return a Feature or Image."
+                )
+            index = element.properties.get("system:index")
+            yield mapped if index is None else _with_index(mapped, index)
+
+    return source.with_elements(elements())
+
+
+@algorithm("Collection.merge", "ImageCollection.merge")
+def merge(first: Collection, second: Collection) -> Collection:
+    def elements() -> Iterator[Any]:
+        for prefix, source in (("1_", first), ("2_", second)):
+            for element in source:
+                index = prefix + str(element.properties.get("system:index", ""))
+                yield element.with_properties({**element.properties, "system:index": index})
+
+    return first.with_elements(elements())
+
+
+@algorithm("Collection.flatten")
+def flatten(source: Collection) -> Collection:
+    def elements() -> Iterator[Any]:
+        for outer in source:
+            prefix = outer.properties.get("system:index", "")
+            for element in coerce("FeatureCollection", outer):
+                index = f"{prefix}_{element.properties.get('system:index', '')}"
+                yield element.with_properties({**element.properties, "system:index": index})
+
+    return source.with_elements(elements())
+
+
+@algorithm("Collection.distinct")
+def distinct(source: Collection, properties: Any) -> Collection:
+    names = [properties] if isinstance(properties, str) else properties
+
+    def elements() -> Iterator[Any]:
+        seen = set()
+        for element in source:
+            key = repr([_comparable(property_of(element, name)) for name in names])
+            if key not in seen:
+                seen.add(key)
+                yield element
+
+    return source.with_elements(elements())
+
+
+def _comparable(value: Any) -> Any:
+    return value.to_json() if isinstance(value, Geometry) else value
+
+
+# --- collection to value
+
+
+@algorithm("Collection.size")
+def size(source: Collection) -> int:
+    return len(source)
+
+
+@algorithm("Collection.first")
+def first(source: Collection) -> Any:
+    return next(iter(source), None)
+
+
+@algorithm("Collection.toList")
+def to_list(source: Collection, count: int, offset: int) -> list[Any]:
+    return list(source)[offset : offset + count]
+
+
+@algorithm("Collection.iterate")
+def iterate(source: Collection, function: Callable[..., Any], start: Any) -> Any:
+    return functools.reduce(lambda state, element: function(element, state), source, start)
+
+
+@algorithm("Collection.geometry")
+def geometry(source: Collection, error: Any) -> Geometry | None:
+    return source.footprint
+
+
+@algorithm("Collection.union")
+def union(source: Collection, error: Any) -> Collection:
+    shapes = [e.footprint.lonlat for e in source if e.footprint]
+    return Collection.of([Feature({}, Geometry(shapely.unary_union(shapes)))])
+
+
+@algorithm("Collection.bounds")
+def bounds(source: Collection, error: Any, proj: Any) -> Geometry:
+    shapes = [e.footprint.projected(proj.crs) for e in source if e.footprint]
+    return Geometry(shapely.box(*shapely.total_bounds(shapes)), proj.crs, geodesic=False)
+
+
+@algorithm("Collection.reduceColumns")
+def reduce_columns(
+    source: Collection, reducer: Reducer, selectors: list[str], weight_selectors: Any
+) -> dict[str, Any]:
+    rows = [[property_of(e, name) for name in selectors] for e in source]
+    weights = None
+    if weight_selectors:
+        weights = [property_of(e, weight_selectors[0]) for e in source]
+    return reduce_records(reducer, rows, weights)
+
+
+def _values(source: Collection, name: str) -> list[Any]:
+    return [v for e in source if (v := property_of(e, name)) is not None]
+
+
+@algorithm("AggregateFeatureCollection.array")
+def aggregate_array(source: Collection, name: str) -> list[Any]:
+    return _values(source, name)
+
+
+def _numbers(source: Collection, name: str) -> list[float]:
+    return [coerce("Number", value) for value in _values(source, name)]
+
+
+AGGREGATES: dict[str, Callable[[list[Any]], Any]] = {
+    "first": lambda values: values[0] if values else None,
+    "count": len,
+    "min": lambda values: min(values, default=None),
+    "max": lambda values: max(values, default=None),
+    "histogram": lambda values: {_text(k): n for k, n in Counter(values).items()},
+    "count_distinct": lambda values: len({repr(value) for value in values}),
+}
+
+
+def _if_any(function: Callable[[list[float]], float], least: int = 1) -> Any:
+    return lambda values: function(values) if len(values) >= least else None
+
+
+NUMERIC_AGGREGATES: dict[str, Callable[[list[float]], Any]] = {
+    "sum": sum,
+    "product": math.prod,
+    "mean": _if_any(statistics.fmean),
+    "total_var": _if_any(statistics.pvariance),
+    "total_sd": _if_any(statistics.pstdev),
+    "sample_var": _if_any(statistics.variance, least=2),
+    "sample_sd": _if_any(statistics.stdev, least=2),
+}
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+def _aggregate(function: Callable[[list[Any]], Any], values: Any) -> Callable[..., Any]:
+    return lambda source, name: function(values(source, name))
+
+
+for _name, _function in AGGREGATES.items():
+    algorithm(f"AggregateFeatureCollection.{_name}")(_aggregate(_function, _values))
+for _name, _function in NUMERIC_AGGREGATES.items():
+    algorithm(f"AggregateFeatureCollection.{_name}")(_aggregate(_function, _numbers))

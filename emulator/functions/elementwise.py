@@ -1,0 +1,368 @@
+"""Element-wise operations: one table for numbers and images (and arrays, later).
+
+Division by zero gives 0, `mod` keeps the dividend's sign, integer casts saturate
+(https://developers.google.com/earth-engine/apidocs/ee-number-divide and siblings).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from emulator.errors import EarthEngineError
+from emulator.raster import (
+    BOOLEAN,
+    DOUBLE,
+    FLOAT,
+    INT64,
+    Array,
+    Band,
+    Image,
+    PixelType,
+    pointwise,
+)
+from emulator.registry import algorithm
+
+TypeRule = Callable[..., PixelType]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A function of arrays that have the result's type already, unless `raw`."""
+
+    apply: Callable[..., Array]
+    result_type: TypeRule
+    raw: bool = False  # the inputs keep their own types (comparisons, casts)
+
+
+def union(*types: PixelType) -> PixelType:
+    """Return the type that holds all inputs' values."""
+    for kind in (DOUBLE, FLOAT):
+        if any(t.precision == kind.precision for t in types):
+            return kind
+    return PixelType("int", min(_low(t) for t in types), max(_high(t) for t in types))
+
+
+def _low(kind: PixelType) -> float:
+    return INT64.min if kind.min is None else kind.min
+
+
+def _high(kind: PixelType) -> float:
+    return INT64.max if kind.max is None else kind.max
+
+
+def _interval(function: Callable[[int, int], int]) -> TypeRule:
+    """Integers: the range of all results, so that nothing overflows (the rule is ours)."""
+
+    def rule(left: PixelType, right: PixelType) -> PixelType:
+        kind = union(left, right)
+        if kind.precision != "int":
+            return kind
+        ends = [
+            function(int(a), int(b))
+            for a in (_low(left), _high(left))
+            for b in (_low(right), _high(right))
+        ]
+        return PixelType.of_range(min(ends), max(ends))
+
+    return rule
+
+
+def _floating(*types: PixelType) -> PixelType:
+    kind = union(*types)
+    return FLOAT if kind.precision == "int" else kind
+
+
+def _boolean(*types: PixelType) -> PixelType:
+    return BOOLEAN
+
+
+def _bits(*types: PixelType) -> PixelType:
+    """Bitwise results need no more bits than the wider input, but may need its sign."""
+    kind = union(*types)
+    if kind.precision != "int":
+        return INT64
+    limits = np.iinfo(kind.dtype)
+    return PixelType("int", int(limits.min), int(limits.max))
+
+
+def _int64(*types: PixelType) -> PixelType:
+    return INT64
+
+
+def _same(kind: PixelType) -> PixelType:
+    return kind
+
+
+def _rounded(kind: PixelType) -> PixelType:
+    return kind if kind.precision == "int" else INT64
+
+
+def _absolute(kind: PixelType) -> PixelType:
+    if kind.precision != "int":
+        return kind
+    ends = abs(int(_low(kind))), abs(int(_high(kind)))
+    low = 0 if _low(kind) <= 0 <= _high(kind) else min(ends)
+    return PixelType.of_range(low, max(ends))
+
+
+def _divide(a: Array, b: Array) -> Array:
+    return np.divide(a, b, out=np.zeros(np.broadcast(a, b).shape, a.dtype), where=b != 0)
+
+
+def _mod(a: Array, b: Array) -> Array:
+    return np.fmod(a, b, out=np.zeros(np.broadcast(a, b).shape, a.dtype), where=b != 0)
+
+
+def _pow(a: Array, b: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.power(a, b)
+
+
+def _abs(a: Array) -> Array:
+    return np.abs(a if a.dtype.kind == "f" else a.astype(np.int64))
+
+
+def _round(a: Array) -> Array:
+    return np.floor(a + 0.5)
+
+
+def _first_nonzero(a: Array, b: Array) -> Array:
+    return np.where(a != 0, a, b)
+
+
+def _quiet(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Outside its domain a function gives NaN, which is no reason to warn."""
+
+    def apply(a: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return function(a)
+
+    return apply
+
+
+def cast_values(values: Array, kind: PixelType) -> Array:
+    """Convert values, saturating at the ends of an integer type."""
+    dtype = kind.dtype
+    if kind.precision != "int" or values.dtype == dtype:
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    if values.dtype.kind == "f":
+        # Cut, not rounded: ee.Number's casts "lose decimal precision".
+        values = np.nan_to_num(np.trunc(values), nan=0)
+        high = np.nextafter(2.0**63, 0) if dtype == np.int64 else limits.max
+        return np.clip(values, limits.min, high).astype(dtype)
+    return np.clip(values, limits.min, limits.max).astype(dtype)
+
+
+BINARY = {
+    "add": Operation(np.add, _interval(lambda a, b: a + b)),
+    "subtract": Operation(np.subtract, _interval(lambda a, b: a - b)),
+    "multiply": Operation(np.multiply, _interval(lambda a, b: a * b)),
+    "divide": Operation(_divide, _floating),
+    "mod": Operation(_mod, union),
+    "pow": Operation(_pow, _floating),
+    "max": Operation(np.maximum, union),
+    "min": Operation(np.minimum, union),
+    "first": Operation(lambda a, b: a, union),
+    "firstNonZero": Operation(_first_nonzero, union),
+    "atan2": Operation(lambda x, y: np.arctan2(y, x), _floating),
+    "hypot": Operation(np.hypot, _floating),
+    "lt": Operation(np.less, _boolean, raw=True),
+    "lte": Operation(np.less_equal, _boolean, raw=True),
+    "gt": Operation(np.greater, _boolean, raw=True),
+    "gte": Operation(np.greater_equal, _boolean, raw=True),
+    "eq": Operation(np.equal, _boolean, raw=True),
+    "neq": Operation(np.not_equal, _boolean, raw=True),
+    "and": Operation(np.logical_and, _boolean, raw=True),
+    "or": Operation(np.logical_or, _boolean, raw=True),
+    "bitwiseAnd": Operation(np.bitwise_and, _bits),
+    "bitwiseOr": Operation(np.bitwise_or, _bits),
+    "bitwiseXor": Operation(np.bitwise_xor, _bits),
+    "leftShift": Operation(np.left_shift, _int64),
+    "rightShift": Operation(np.right_shift, _bits),
+}
+
+UNARY = {
+    "not": Operation(np.logical_not, _boolean, raw=True),
+    "bitwiseNot": Operation(np.bitwise_not, _int64),
+    "bitCount": Operation(
+        lambda a: np.bitwise_count(a.view(np.uint64)), lambda kind: PixelType("int", 0, 64)
+    ),
+    "abs": Operation(_abs, _absolute, raw=True),
+    "signum": Operation(np.sign, lambda kind: PixelType("int", -1, 1), raw=True),
+    "floor": Operation(np.floor, _rounded, raw=True),
+    "ceil": Operation(np.ceil, _rounded, raw=True),
+    "round": Operation(_round, _rounded, raw=True),
+    **{
+        name: Operation(_quiet(function), _floating)
+        for name, function in {
+            "sin": np.sin,
+            "cos": np.cos,
+            "tan": np.tan,
+            "asin": np.arcsin,
+            "acos": np.arccos,
+            "atan": np.arctan,
+            "sinh": np.sinh,
+            "cosh": np.cosh,
+            "tanh": np.tanh,
+            "sqrt": np.sqrt,
+            "cbrt": np.cbrt,
+            "exp": np.exp,
+            "log": np.log,
+            "log10": np.log10,
+            "gamma": special.gamma,
+            "digamma": special.digamma,
+            "trigamma": lambda a: special.polygamma(1, a),
+            "erf": special.erf,
+            "erfc": special.erfc,
+            "erfInv": special.erfinv,
+            "erfcInv": special.erfcinv,
+        }.items()
+    },
+}
+
+CASTS = {
+    "uint8": PixelType.of("uint8"),
+    "int8": PixelType.of("int8"),
+    "uint16": PixelType.of("uint16"),
+    "int16": PixelType.of("int16"),
+    "uint32": PixelType.of("uint32"),
+    "int32": PixelType.of("int32"),
+    "int64": INT64,
+    "float": FLOAT,
+    "double": DOUBLE,
+}
+CAST_ALIASES = {"byte": "uint8", "short": "int16", "int": "int32", "long": "int64"}
+SPELLINGS = {
+    "firstNonZero": ("first_nonzero",),
+    "bitwiseAnd": ("bitwise_and",),
+    "bitwiseOr": ("bitwise_or",),
+    "bitwiseXor": ("bitwise_xor",),
+    "bitwiseNot": ("bitwise_not",),
+    "leftShift": ("left_shift",),
+    "rightShift": ("right_shift",),
+}
+OPERATIONS = BINARY | UNARY
+
+
+def number_operation(name: str, *values: float) -> int | float:
+    """Apply an operation of the table to numbers."""
+    operation = OPERATIONS[name]
+    types = [number_type(value) for value in values]
+    kind = operation.result_type(*types)
+    dtype = np.float64 if kind.precision != "int" else np.int64
+    if operation.raw:
+        arrays = [np.asarray(v, t.dtype) for v, t in zip(values, types, strict=True)]
+    else:
+        arrays = [np.asarray(value).astype(dtype) for value in values]
+    result = np.asarray(operation.apply(*arrays))
+    return result.astype(dtype).item()
+
+
+def number_type(value: float) -> PixelType:
+    """Return the type of a constant: an integer's range is its own value."""
+    if isinstance(value, bool | int):
+        return PixelType.of_range(int(value), int(value))
+    return DOUBLE
+
+
+def image_operation(name: str, *images: Image) -> Image:
+    """Apply an operation of the table to images, band by band."""
+    return apply_to_images(name, OPERATIONS[name], *images)
+
+
+def apply_to_images(name: str, operation: Operation, *images: Image) -> Image:
+    """Apply an operation to one image, or to each matching pair of bands of two."""
+    if len(images) == 1:
+        [image] = images
+        return image.with_bands([_band(operation, band, [band]) for band in image.bands])
+    left, right = images
+    template = right if len(right.bands) > len(left.bands) else left
+    bands = [
+        _band(operation, named, [a, b])
+        for named, (a, b) in zip(template.bands, pairs(name, left, right), strict=True)
+    ]
+    return Image(bands, _kept(left), left.footprint or right.footprint)
+
+
+def _kept(image: Image) -> dict[str, Any]:
+    """Arithmetic keeps the first input's index and drops its other properties."""
+    index = image.properties.get("system:index")
+    return {} if index is None else {"system:index": index}
+
+
+def pairs(name: str, left: Image, right: Image) -> list[tuple[Band, Band]]:
+    """Match the bands of two images: one to all, by name, or in order."""
+    a, b = left.bands, right.bands
+    if len(a) == 1:
+        return [(a[0], band) for band in b]
+    if len(b) == 1:
+        return [(band, b[0]) for band in a]
+    if len(a) != len(b):
+        raise EarthEngineError(
+            f"Image.{name}: The images must have the same number of bands, or one of them "
+            f"a single band. Got {len(a)} and {len(b)}."
+        )
+    by_name = {band.name: band for band in b}
+    if all(band.name in by_name for band in a):
+        return [(band, by_name[band.name]) for band in a]
+    return list(zip(a, b, strict=True))
+
+
+def _band(operation: Operation, named: Band, inputs: Sequence[Band]) -> Band:
+    kind = operation.result_type(*[band.pixel_type for band in inputs])
+    dtype = kind.dtype
+    if operation.raw:
+
+        def function(*arrays: Array) -> Array:
+            return operation.apply(*arrays).astype(dtype, copy=False)
+    else:
+
+        def function(*arrays: Array) -> Array:
+            return operation.apply(*[a.astype(dtype, copy=False) for a in arrays])
+
+    first = inputs[0]
+    template = Band(named.name, kind, first.grid, first.compute, (), first.extent)
+    return pointwise(template, inputs, function, kind)
+
+
+def cast_image(image: Image, kind: PixelType) -> Image:
+    """Convert all bands of an image to a type, saturating at its ends."""
+    return image.with_bands([cast_band(band, kind) for band in image.bands])
+
+
+def cast_band(band: Band, kind: PixelType) -> Band:
+    """Convert a band to a type, saturating at its ends."""
+    if band.pixel_type == kind:
+        return band
+    return pointwise(band, [band], lambda data: cast_values(data, kind), kind)
+
+
+def _cast_number(value: float, kind: PixelType) -> int | float:
+    return cast_values(np.asarray(value), kind).item()
+
+
+def _register() -> None:
+    for name in OPERATIONS:
+        for spelling in (name, *SPELLINGS.get(name, ())):
+            algorithm(f"Image.{spelling}")(_bound(image_operation, name))
+            algorithm(f"Number.{spelling}")(_bound(number_operation, name))
+    spellings = {name: name for name in CASTS} | CAST_ALIASES
+    for spelling, name in spellings.items():
+        for form in (spelling, f"to{spelling[0].upper()}{spelling[1:]}"):
+            algorithm(f"Image.{form}")(_with(cast_image, CASTS[name]))
+            algorithm(f"Number.{form}")(_with(_cast_number, CASTS[name]))
+
+
+def _bound(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    return lambda *values: function(name, *values)
+
+
+def _with(function: Callable[..., Any], kind: PixelType) -> Callable[..., Any]:
+    return lambda value: function(value, kind)
+
+
+_register()

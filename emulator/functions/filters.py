@@ -1,0 +1,200 @@
+"""Filters: tests on an element, or on a pair of elements in a join."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import shapely
+
+from emulator.errors import EarthEngineError
+from emulator.functions.dates import Date, DateRange, contains, date
+from emulator.functions.geometry import PREDICATES
+from emulator.functions.values import property_of
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+
+Test = Callable[[Any, Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A test of a left and a right element; outside joins both are the same one."""
+
+    test: Test
+
+    type_name = "Filter"
+
+
+@coercion("Filter")
+def _filter(value: Any) -> Filter:
+    if isinstance(value, Filter):
+        return value
+    raise InvalidTypeError
+
+
+def _operand(field: str | None, value: Any) -> Callable[[Any], Any]:
+    if field is None:
+        return lambda element: value
+    return lambda element: property_of(element, field)
+
+
+def _binary(compare: Callable[[Any, Any], bool]) -> Callable[..., Filter]:
+    """Make a filter of two operands; a null on either side fails it."""
+
+    def make(
+        left_field: str | None,
+        right_value: Any,
+        right_field: str | None,
+        left_value: Any,
+        error: Any = None,
+    ) -> Filter:
+        left, right = _operand(left_field, left_value), _operand(right_field, right_value)
+
+        def test(element: Any, other: Any) -> bool:
+            a, b = left(element), right(other)
+            return a is not None and b is not None and compare(a, b)
+
+        return Filter(test)
+
+    return make
+
+
+def _plain(value: Any) -> Any:
+    return value.millis if isinstance(value, Date) else value
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def test(a: Any, b: Any) -> bool:
+        a, b = _plain(a), _plain(b)
+        if isinstance(a, str) != isinstance(b, str):
+            return False
+        return compare(a, b)
+
+    return test
+
+
+def _date_range_contains(period: DateRange, moment: Any) -> bool:
+    return contains(coerce("DateRange", period), moment)
+
+
+def _geometric(test: Callable[..., Any]) -> Callable[[Any, Any], bool]:
+    def compare(a: Any, b: Any) -> bool:
+        left, right = coerce("Geometry", a).lonlat, coerce("Geometry", b).lonlat
+        shapely.prepare(right)
+        return bool(test(left, right))
+
+    return compare
+
+
+COMPARISONS: dict[tuple[str, ...], Callable[[Any, Any], bool]] = {
+    ("eq", "equals"): lambda a, b: _plain(a) == _plain(b),
+    ("neq", "notEquals"): lambda a, b: _plain(a) != _plain(b),
+    ("lt", "lessThan"): _ordered(lambda a, b: a < b),
+    ("lte", "lessThanOrEquals"): _ordered(lambda a, b: a <= b),
+    ("gt", "greaterThan"): _ordered(lambda a, b: a > b),
+    ("gte", "greaterThanOrEquals"): _ordered(lambda a, b: a >= b),
+    ("stringContains",): lambda a, b: b in a,
+    ("stringStartsWith",): lambda a, b: a.startswith(b),
+    ("stringEndsWith",): lambda a, b: a.endswith(b),
+    ("listContains",): lambda a, b: b in a,
+    ("inList",): lambda a, b: a in b,
+    ("dateRangeContains",): _date_range_contains,
+    ("intersects",): _geometric(PREDICATES["intersects"]),
+    ("disjoint",): _geometric(PREDICATES["disjoint"]),
+    ("contains",): _geometric(PREDICATES["contains"]),
+    ("isContained",): _geometric(PREDICATES["containedIn"]),
+}
+for _names, _compare in COMPARISONS.items():
+    algorithm(*(f"Filter.{name}" for name in _names))(_binary(_compare))
+
+
+@algorithm("Filter.maxDifference")
+def max_difference(
+    limit: float, left_field: Any, right_value: Any, right_field: Any, left_value: Any
+) -> Filter:
+    make = _binary(lambda a, b: abs(_plain(a) - _plain(b)) <= limit)
+    return make(left_field, right_value, right_field, left_value)
+
+
+@algorithm("Filter.and")
+def both(filters: list[Filter]) -> Filter:
+    tests = [f.test for f in filters]
+    return Filter(lambda a, b: all(test(a, b) for test in tests))
+
+
+@algorithm("Filter.or")
+def either(filters: list[Filter]) -> Filter:
+    tests = [f.test for f in filters]
+    return Filter(lambda a, b: any(test(a, b) for test in tests))
+
+
+@algorithm("Filter.not")
+def negated(condition: Filter) -> Filter:
+    return Filter(lambda a, b: not condition.test(a, b))
+
+
+@algorithm("Filter.always")
+def always() -> Filter:
+    return Filter(lambda a, b: True)
+
+
+@algorithm("Filter.never")
+def never() -> Filter:
+    return Filter(lambda a, b: False)
+
+
+@algorithm("Filter.notNull")
+def not_null(names: Sequence[str]) -> Filter:
+    return Filter(lambda a, b: all(property_of(a, name) is not None for name in names))
+
+
+@algorithm("Filter.hasGeometry")
+def has_geometry() -> Filter:
+    return Filter(lambda a, b: a.footprint is not None)
+
+
+@algorithm("Filter.rangeContains")
+def range_contains(field: str, low: Any, high: Any) -> Filter:
+    within = _ordered(lambda value, end: value <= end)
+
+    def test(element: Any, other: Any) -> bool:
+        value = property_of(element, field)
+        return value is not None and within(low, value) and within(value, high)
+
+    return Filter(test)
+
+
+CALENDAR: dict[str, Callable[[datetime], int]] = {
+    "year": lambda t: t.year,
+    "month": lambda t: t.month,
+    "hour": lambda t: t.hour,
+    "minute": lambda t: t.minute,
+    "day_of_year": lambda t: t.timetuple().tm_yday,
+    "day_of_month": lambda t: t.day,
+    "day_of_week": lambda t: t.isoweekday(),
+}
+
+
+@algorithm("Filter.calendarRange")
+def calendar_range(start: int, end: int | None, field: str) -> Filter:
+    """Pass where a calendar field of the time is in a range, which may wrap around."""
+    if field not in CALENDAR:
+        raise EarthEngineError(f"Filter.calendarRange: Unknown field '{field}'.")
+    part = CALENDAR[field]
+    last = start if end is None else end
+
+    def test(element: Any, other: Any) -> bool:
+        time = element.properties.get("system:time_start")
+        if time is None:
+            return False
+        value = part(date(time).at())
+        if last < start:
+            return value >= start or value <= last
+        return start <= value <= last
+
+    return Filter(test)
+
+
+@algorithm("Filter.dayOfYear")
+def day_of_year(start: int, end: int) -> Filter:
+    return calendar_range(start, end, "day_of_year")

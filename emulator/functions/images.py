@@ -1,0 +1,732 @@
+"""Images: loading, bands, masks, grids, and reductions of stacks."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rasterio.features import rasterize
+from scipy.special import ndtri
+
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.elementwise import (
+    cast_band,
+    cast_values,
+    number_type,
+    pairs,
+    union,
+)
+from emulator.functions.geometry import Geometry
+from emulator.functions.reducers import Reducer, named
+from emulator.functions.values import Collection, catalogue
+from emulator.raster import (
+    BOOLEAN,
+    DEFAULT_GRID,
+    DOUBLE,
+    FLOAT,
+    Affine,
+    Array,
+    Band,
+    Grid,
+    Image,
+    PixelBox,
+    Pixels,
+    PixelType,
+    Reader,
+    combined,
+    constant_band,
+    coordinates,
+    is_valid_everywhere,
+    masked_outside,
+    ones,
+    pixel_positions,
+    pointwise,
+    reprojected,
+    stored_band,
+)
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.stored import StoredImage
+
+
+@coercion("Image")
+def image(value: Any) -> Image:
+    """Promote numbers, lists, ids and collections to images."""
+    match value:
+        case Image():
+            return value
+        case bool() | int() | float():
+            return constant(value)
+        case str():
+            return load(value, None)
+        case list():
+            return add_all([image(item) for item in value])
+        case Collection(of_images=True):
+            return mosaic(value)
+    raise InvalidTypeError
+
+
+# --- making images
+
+
+@algorithm("Image.load")
+def load(asset: str, version: Any) -> Image:
+    stored = catalogue().image(asset)
+    if stored is None:
+        raise EarthEngineError(
+            f"Image.load: Image asset '{asset}' not found "
+            "(does not exist or caller does not have access)."
+        )
+    return load_image(stored)
+
+
+def load_image(stored: StoredImage) -> Image:
+    """Return a stored image; its bands are made when they are asked for."""
+    footprint = Geometry(stored.footprint, geodesic=False) if stored.footprint else None
+    properties = {"system:index": stored.id.rsplit("/", 1)[-1], **stored.properties}
+    return Image(lambda: [stored_band(b) for b in stored.bands], properties, footprint, stored.id)
+
+
+@algorithm("Image.constant")
+def constant(value: Any) -> Image:
+    if isinstance(value, list):
+        return Image([_constant(f"constant_{i}", item) for i, item in enumerate(value)])
+    if isinstance(value, dict):
+        return Image([_constant(name, item) for name, item in value.items()])
+    return Image([_constant("constant", value)])
+
+
+def _constant(name: str, value: Any) -> Band:
+    if not isinstance(value, bool | int | float):
+        raise NotImplementedByEmulator("An image of constants that are not numbers")
+    return constant_band(name, value, number_type(value))
+
+
+@algorithm("Image.pixelLonLat")
+def pixel_lon_lat() -> Image:
+    def reads(axis: int) -> Callable[[PixelBox, Reader], Pixels]:
+        return lambda box, read: _coordinate(box, "EPSG:4326", axis)
+
+    return Image(
+        [
+            Band("longitude", DOUBLE, DEFAULT_GRID, reads(0)),
+            Band("latitude", DOUBLE, DEFAULT_GRID, reads(1)),
+        ]
+    )
+
+
+def _coordinate(box: PixelBox, crs: str, axis: int) -> Pixels:
+    return Pixels(np.broadcast_to(coordinates(box, crs)[axis], box.shape), ones(box.shape))
+
+
+@algorithm("Image.pixelCoordinates")
+def pixel_coordinates(grid: Grid) -> Image:
+    def reads(axis: int) -> Callable[[PixelBox, Reader], Pixels]:
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            positions = pixel_positions(box, grid)[axis]
+            return Pixels(np.broadcast_to(positions, box.shape), ones(box.shape))
+
+        return compute
+
+    return Image([Band(name, DOUBLE, grid, reads(axis)) for axis, name in enumerate("xy")])
+
+
+EQUAL_AREA = "EPSG:6933"  # a cylindrical projection that keeps areas on WGS 84
+
+
+@algorithm("Image.pixelArea")
+def pixel_area() -> Image:
+    """Return the area of every pixel in square metres, from its corners on an equal-area plane."""
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        half = Grid(box.grid.crs, tuple(box.grid.affine @ Affine.translation(-0.5, -0.5))[:6])
+        corners = PixelBox(half, box.width + 1, box.height + 1, box.x, box.y)
+        x, y = coordinates(corners, EQUAL_AREA)
+        x, y = np.broadcast_arrays(x, y)
+        diagonal = x[1:, 1:] - x[:-1, :-1], y[1:, 1:] - y[:-1, :-1]
+        other = x[1:, :-1] - x[:-1, 1:], y[1:, :-1] - y[:-1, 1:]
+        return Pixels(np.abs(diagonal[0] * other[1] - diagonal[1] * other[0]) / 2, ones(box.shape))
+
+    return Image([Band("area", DOUBLE, DEFAULT_GRID, compute)])
+
+
+@algorithm("Image.random")
+def random(seed: int, distribution: str) -> Image:
+    """Return numbers that depend on the seed and the pixel only (the generator is ours)."""
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        x, y = coordinates(box, box.grid.crs)
+        a, e = box.grid.transform[0] or 1.0, box.grid.transform[4] or 1.0
+        column, row = np.broadcast_arrays(np.floor(x / abs(a)), np.floor(y / abs(e)))
+        mixed = _mix(column.astype(np.int64).view(np.uint64))
+        mixed = _mix(mixed ^ row.astype(np.int64).view(np.uint64))
+        mixed = _mix(mixed ^ np.uint64(seed % 2**64))
+        uniform = (mixed >> np.uint64(11)).astype(np.float64) / 2**53
+        if distribution == "normal":
+            uniform = ndtri(np.maximum(uniform, 2.0**-54))
+        return Pixels(uniform, ones(box.shape))
+
+    if distribution not in ("uniform", "normal"):
+        raise EarthEngineError(f"Image.random: Unknown distribution '{distribution}'.")
+    return Image([Band("random", DOUBLE, DEFAULT_GRID, compute)])
+
+
+def _mix(state: Array) -> Array:
+    """Scramble 64-bit states (splitmix64: Steele et al. 2014, doi 10.1145/2660193.2660195)."""
+    with np.errstate(over="ignore"):
+        state = state + np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+# --- bands
+
+
+@algorithm("Image.bandNames")
+def band_names(source: Image) -> list[str]:
+    return source.names
+
+
+@algorithm("Image.bandTypes")
+def band_types(source: Image) -> dict[str, PixelType]:
+    return {band.name: band.pixel_type for band in source.bands}
+
+
+@algorithm("Image.select")
+def select(source: Image, selectors: list[Any], new_names: list[str] | None) -> Image:
+    bands = [band for selector in selectors for band in matching(source, selector)]
+    if new_names is None:
+        return source.with_bands(unique(bands))
+    if len(new_names) != len(bands):
+        raise EarthEngineError(
+            f"Image.select: Expected {len(bands)} new names, got {len(new_names)}."
+        )
+    return source.with_bands([b.renamed(n) for b, n in zip(bands, new_names, strict=True)])
+
+
+def matching(source: Image, selector: Any) -> list[Band]:
+    """Return the bands that an index, a name or an anchored pattern selects."""
+    bands = source.bands
+    if isinstance(selector, int | float):
+        if not 0 <= selector < len(bands):
+            raise EarthEngineError(f"Image.select: Band index {selector} out of bounds.")
+        return [bands[int(selector)]]
+    found = [band for band in bands if band.name == selector]
+    if not found:
+        try:
+            found = [band for band in bands if re.fullmatch(selector, band.name)]
+        except re.error as error:
+            raise EarthEngineError(f"Image.select: Bad pattern '{selector}'.") from error
+    if not found:
+        raise EarthEngineError(
+            f"Image.select: Band pattern '{selector}' did not match any bands. "
+            f"Available bands: [{', '.join(source.names)}]"
+        )
+    return found
+
+
+def unique(bands: Iterable[Band]) -> list[Band]:
+    """Give bands whose name is taken a numerical suffix."""
+    taken: set[str] = set()
+    result = []
+    for band in bands:
+        name, number = band.name, 0
+        while name in taken:
+            number += 1
+            name = f"{band.name}_{number}"
+        taken.add(name)
+        result.append(band.renamed(name))
+    return result
+
+
+@algorithm("Image.rename")
+def rename(source: Image, names: list[str]) -> Image:
+    if len(names) != len(source.bands):
+        raise EarthEngineError(
+            "Image.rename: The number of names "
+            f"({len(names)}) must match the number of bands ({len(source.bands)})."
+        )
+    if len(set(names)) != len(names):
+        raise EarthEngineError("Image.rename: Duplicate band names.")
+    return source.with_bands([b.renamed(n) for b, n in zip(source.bands, names, strict=True)])
+
+
+@algorithm("Image.addBands")
+def add_bands(target: Image, source: Image, names: list[str] | None, overwrite: bool) -> Image:
+    added = select(source, names, None).bands if names is not None else source.bands
+    if not overwrite:
+        return target.with_bands(unique([*target.bands, *added]))
+    new = {band.name: band for band in added}
+    kept = [new.pop(band.name, band) for band in target.bands]
+    return target.with_bands([*kept, *new.values()])
+
+
+@algorithm("Image.cat")
+def concatenate(images: list[Any]) -> Image:
+    return add_all([image(item) for item in images])
+
+
+def add_all(images: Sequence[Image]) -> Image:
+    """Return all images' bands in one, with the first one's metadata."""
+    if not images:
+        return Image([])
+    return images[0].with_bands(unique(band for item in images for band in item.bands))
+
+
+@algorithm("Image.cast")
+def cast(source: Image, types: Mapping[str, Any], order: list[str] | None) -> Image:
+    kinds = {name: coerce("PixelType", kind) for name, kind in types.items()}
+    bands = select(source, order, None).bands if order else source.bands
+    return source.with_bands([cast_band(b, kinds.get(b.name, b.pixel_type)) for b in bands])
+
+
+@algorithm("Image.metadata")
+def metadata(source: Image, name: str, band_name: str | None) -> Image:
+    value = coerce("Number", source.properties.get(name))
+    return Image([constant_band(band_name or name, value, DOUBLE)])
+
+
+# --- masks
+
+
+def _mask_type(band: Band) -> Band:
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        return Pixels(read(band, box).mask, ones(box.shape))
+
+    return band.derived(compute, [band], PixelType("float", 0, 1))
+
+
+@algorithm("Image.mask")
+def mask(source: Image, new: Image | None) -> Image:
+    if new is None:
+        return source.with_bands([_mask_type(band) for band in source.bands])
+    return source.with_bands(_masked(source, new, lambda old, wanted: wanted))
+
+
+@algorithm("Image.updateMask")
+def update_mask(source: Image, new: Image) -> Image:
+    return source.with_bands(_masked(source, new, np.multiply))
+
+
+@algorithm("Image.selfMask")
+def self_mask(source: Image) -> Image:
+    return source.with_bands(
+        [_masked(Image([b]), Image([b]), np.multiply)[0] for b in source.bands]
+    )
+
+
+def _masked(source: Image, new: Image, merge: Callable[[Array, Array], Array]) -> list[Band]:
+    """Return bands whose mask is merged with the values of others; masked is 0."""
+
+    def masked(band: Band, by: Band) -> Band:
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            pixels, wanted = read(band, box), read(by, box)
+            share = np.clip(wanted.data, 0, 1).astype(np.float32)
+            if not is_valid_everywhere(wanted.mask):
+                share = share * wanted.mask
+            return Pixels(pixels.data, merge(pixels.mask, share))
+
+        return band.derived(compute, [band, by])
+
+    return [masked(band, by) for band, by in _each("updateMask", source, new)]
+
+
+def _each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
+    """Match every band of an image with the other's only one, or the one in its place."""
+    if len(other.bands) not in (1, len(source.bands)):
+        raise EarthEngineError(
+            f"Image.{name}: The images must have the same number of bands, or the second a "
+            f"single band. Got {len(source.bands)} and {len(other.bands)}."
+        )
+    others = list(other.bands) * (len(source.bands) if len(other.bands) == 1 else 1)
+    return list(zip(source.bands, others, strict=True))
+
+
+@algorithm("Image.unmask")
+def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
+    def filled(band: Band, by: Band) -> Band:
+        kind = union(band.pixel_type, by.pixel_type)
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            pixels, filler = read(band, box), read(by, box)
+            if is_valid_everywhere(pixels.mask):
+                return Pixels(pixels.data.astype(kind.dtype, copy=False), pixels.mask)
+            valid = pixels.mask > 0
+            return Pixels(
+                np.where(valid, pixels.data, filler.data).astype(kind.dtype, copy=False),
+                np.where(valid, pixels.mask, filler.mask),
+            )
+
+        return band.derived(compute, [band, by], kind)
+
+    other = constant(0) if value is None else value
+    result = source.with_bands([filled(a, b) for a, b in _each("unmask", source, other)])
+    if same_footprint and source.footprint:
+        return result.with_bands(_masked_to(result, source.footprint))
+    return result
+
+
+@algorithm("Image.where")
+def where(source: Image, test: Image, value: Image) -> Image:
+    def chosen(band: Band, by: Band, other: Band) -> Band:
+        kind = union(band.pixel_type, other.pixel_type)
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            pixels, condition, new = read(band, box), read(by, box), read(other, box)
+            use = (condition.data != 0) & (condition.mask > 0) & (new.mask > 0)
+            data = np.where(use, new.data, pixels.data).astype(kind.dtype, copy=False)
+            return Pixels(data, pixels.mask)
+
+        return band.derived(compute, [band, by, other], kind)
+
+    tests, values = _each("where", source, test), _each("where", source, value)
+    return source.with_bands(
+        [chosen(a, b, c) for (a, b), (_, c) in zip(tests, values, strict=True)]
+    )
+
+
+@algorithm("Image.blend")
+def blend(bottom: Image, top: Image) -> Image:
+    """Overlay by opacity: the top's mask says how much of it shows."""
+
+    def blended(low: Band, high: Band) -> Band:
+        kind = union(low.pixel_type, high.pixel_type)
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            under, over = read(low, box), read(high, box)
+            share = over.mask + under.mask * (1 - over.mask)
+            mixed = over.data * over.mask + under.data * (under.mask * (1 - over.mask))
+            data = np.divide(mixed, share, out=np.zeros(box.shape), where=share > 0)
+            return Pixels(_rounded(data, kind), share)
+
+        return low.derived(compute, [low, high], kind)
+
+    named_bands = pairs("blend", bottom, top)
+    return bottom.with_bands([blended(a, b) for a, b in named_bands])
+
+
+def _rounded(data: Array, kind: PixelType) -> Array:
+    return cast_values(np.rint(data) if kind.precision == "int" else data, kind)
+
+
+def _inside(region: Geometry) -> Band:
+    """Return a band that is 1 where a pixel's centre is inside a region."""
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        shape = region.projected(box.grid.crs)
+        if shape.is_empty:
+            return Pixels(np.zeros(box.shape, np.uint8), ones(box.shape))
+        burnt = rasterize([shape], box.shape, transform=Affine(*box.transform), dtype="uint8")
+        return Pixels(burnt, ones(box.shape))
+
+    return Band("inside", BOOLEAN, DEFAULT_GRID, compute)
+
+
+@algorithm("Image.clip")
+def clip(source: Image, region: Any) -> Image:
+    return _clipped(source, coerce("Geometry", region))
+
+
+@algorithm("Image.clipToCollection")
+def clip_to_collection(source: Image, collection: Any) -> Image:
+    return _clipped(source, coerce("Geometry", coerce("FeatureCollection", collection)))
+
+
+def _clipped(source: Image, region: Geometry) -> Image:
+    bands = [_bounded(band, region) for band in _masked_to(source, region)]
+    return Image(bands, source.properties, region, source.id)
+
+
+def _masked_to(source: Image, region: Geometry) -> list[Band]:
+    return _masked(source, Image([_inside(region)]), np.multiply)
+
+
+def _bounded(band: Band, region: Geometry) -> Band:
+    """Return a band whose extent is what a region leaves of it."""
+    shape = region.projected(band.grid.crs)
+    if shape.is_empty:
+        return band
+    return band.within(PixelBox.around(band.grid, shape.bounds).intersection(band.extent))
+
+
+# --- grids
+
+
+@algorithm("Image.projection")
+def projection(source: Image) -> Grid:
+    if not source.bands:
+        raise EarthEngineError("Image.projection: The image has no bands.")
+    grids = {band.grid for band in source.bands}
+    if len(grids) > 1:
+        raise EarthEngineError(
+            "Image.projection: The bands of the specified image contains different "
+            "projections. Use .select to pick a single band."
+        )
+    return source.bands[0].grid
+
+
+def specified_grid(
+    grid: Grid, crs: Grid | None, transform: Sequence[float] | None, scale: float | None
+) -> Grid:
+    """Return a grid from the arguments that many algorithms share, over a default."""
+    if transform and scale:
+        raise EarthEngineError("Cannot specify both 'crsTransform' and 'scale'.")
+    base = crs or grid
+    if transform:
+        return Grid(base.crs, tuple(float(t) for t in transform))
+    return base.at_scale(scale) if scale else base
+
+
+@algorithm("Image.setDefaultProjection")
+def set_default_projection(
+    source: Image, crs: Grid, transform: list[float] | None, scale: float | None
+) -> Image:
+    grid = specified_grid(DEFAULT_GRID, crs, transform, scale)
+    return source.with_bands([band.on_grid(grid) for band in source.bands])
+
+
+@algorithm("Image.reproject")
+def reproject(
+    source: Image, crs: Grid, transform: list[float] | None, scale: float | None
+) -> Image:
+    grid = specified_grid(DEFAULT_GRID, crs, transform, scale)
+    return source.with_bands([reprojected(band, grid) for band in source.bands])
+
+
+@algorithm("Image.clipToBoundsAndScale")
+def clip_to_bounds_and_scale(
+    source: Image,
+    region: Geometry | None,
+    width: int | None,
+    height: int | None,
+    max_dimension: int | None,
+    scale: float | None,
+) -> Image:
+    """Fix the box an image covers: what exports, thumbnails and downloads are made of."""
+    if not source.bands:
+        raise EarthEngineError("Image.clipToBoundsAndScale: The image has no bands.")
+    grid = source.bands[0].grid
+    if scale:
+        grid = grid.at_scale(scale)
+    bounds = _bounds(source, region, grid.crs)
+    if width or max_dimension:
+        box = _fitted(grid.crs, bounds, width, height, max_dimension)
+    else:
+        box = PixelBox.around(grid, bounds)
+    bands = [masked_outside(band, box) for band in source.bands]
+    return Image(bands, source.properties, region or source.footprint, source.id)
+
+
+def _bounds(source: Image, region: Geometry | None, crs: str) -> tuple[float, float, float, float]:
+    if region is not None:
+        return region.projected(crs).bounds
+    extent = source.bands[0].extent
+    if extent is not None and extent.grid.crs == crs:
+        (a, _, c, _, e, f) = extent.transform
+        x, y = (c, c + a * extent.width), (f, f + e * extent.height)
+        return min(x), min(y), max(x), max(y)
+    if source.footprint is None:
+        raise EarthEngineError("Unable to compute the bounds of an unbounded image.")
+    return source.footprint.projected(crs).bounds
+
+
+def _fitted(
+    crs: str,
+    bounds: tuple[float, float, float, float],
+    width: int | None,
+    height: int | None,
+    max_dimension: int | None,
+) -> PixelBox:
+    """Divide bounds into a number of pixels."""
+    west, south, east, north = bounds
+    if not width or not height:
+        side = max(east - west, north - south) / (max_dimension or width or height)
+        width = max(1, round((east - west) / side))
+        height = max(1, round((north - south) / side))
+    transform = ((east - west) / width, 0.0, west, 0.0, (south - north) / height, north)
+    return PixelBox(Grid(crs, transform), width, height)
+
+
+# --- reductions
+
+
+def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[str]) -> list[Band]:
+    """Return a band for each output of a reducer; `bands` are those of each input."""
+    if reducer.objects:
+        raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
+    inputs = [band for each in bands for band in each]
+    kinds = [union(*[band.pixel_type for band in each]) for each in bands]
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        values, weights = [], []
+        for each, kind in zip(bands, kinds, strict=True):
+            pixels = [read(band, box) for band in each]
+            values.append(np.stack([p.data for p in pixels], dtype=kind.dtype, casting="unsafe"))
+            weights.append(_stacked_masks([p.mask for p in pixels]))
+        return Pixels(reducer.compute(values, weights), None)
+
+    outputs = Band("", DOUBLE, DEFAULT_GRID, compute, inputs)
+
+    def output(index: int, name: str) -> Band:
+        kind = reducer.types[index] or kinds[0]
+
+        def pick(box: PixelBox, read: Reader) -> Pixels:
+            values, valid = read(outputs, box).data[index]
+            mask = ones(box.shape) if valid.all() else valid.astype(np.float32)
+            return Pixels(values.astype(kind.dtype, copy=False), mask)
+
+        return Band(name, kind, DEFAULT_GRID, pick, [outputs])
+
+    return [output(i, name) for i, name in enumerate(names)]
+
+
+def _stacked_masks(masks: Sequence[Array]) -> Array:
+    if all(is_valid_everywhere(m) for m in masks):
+        return ones((len(masks), *masks[0].shape))
+    return np.stack(masks)
+
+
+@algorithm("Image.reduce")
+def reduce_bands(source: Image, reducer: Reducer) -> Image:
+    if reducer.inputs != 1:
+        raise EarthEngineError("Image.reduce: The reducer must have a single input.")
+    if not source.bands:
+        raise EarthEngineError("Image.reduce: The image has no bands.")
+    first = source.bands[0]
+    bands = stacked([source.bands], reducer, reducer.outputs)
+    return source.with_bands(
+        [first.derived(b.compute, b.inputs, b.pixel_type).renamed(b.name) for b in bands]
+    )
+
+
+def by_name(collection: Collection) -> dict[str, list[Band]]:
+    """Return the bands of all images of a collection by their names."""
+    bands: dict[str, list[Band]] = {}
+    for item in collection:
+        for band in image(item).bands:
+            bands.setdefault(band.name, []).append(band)
+    return bands
+
+
+@algorithm("ImageCollection.reduce")
+def reduce_collection(collection: Collection, reducer: Reducer, parallel_scale: float) -> Image:
+    bands = by_name(collection)
+    if reducer.inputs == 1:
+        return Image(
+            [
+                band
+                for name, each in bands.items()
+                for band in stacked([each], reducer, [f"{name}_{o}" for o in reducer.outputs])
+            ]
+        )
+    if len(bands) != reducer.inputs:
+        raise EarthEngineError(
+            f"ImageCollection.reduce: Need {reducer.inputs} bands for the reducer, "
+            f"image has {len(bands)}."
+        )
+    return Image(stacked(list(bands.values()), reducer, reducer.outputs))
+
+
+def _shortcut(name: str) -> Callable[[Collection], Image]:
+    """Reduce each band and keep its name, as `ImageCollection.median()` and others do."""
+
+    def reduce(collection: Collection) -> Image:
+        reducer = named(name)
+        return Image(
+            [
+                band
+                for key, each in by_name(collection).items()
+                for band in stacked([each], reducer, [key])
+            ]
+        )
+
+    return reduce
+
+
+for _name in ("min", "max", "count", "sum", "product", "mean", "and", "or", "median", "mode"):
+    algorithm(f"reduce.{_name}")(_shortcut(_name))
+
+
+@algorithm("ImageCollection.mosaic")
+def mosaic(collection: Collection) -> Image:
+    return _shortcut("last")(collection)
+
+
+@algorithm("ImageCollection.toBands")
+def to_bands(collection: Collection) -> Image:
+    return Image(
+        [
+            band.renamed(f"{item.properties.get('system:index')}_{band.name}")
+            for item in collection
+            for band in item.bands
+        ]
+    )
+
+
+# --- arithmetic that is not element-wise only
+
+
+@algorithm("Image.normalizedDifference")
+def normalized_difference(source: Image, names: list[str] | None) -> Image:
+    a, b = select(source, names or [0, 1], None).bands
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        first, second = read(a, box), read(b, box)
+        x, y = first.data.astype(np.float32), second.data.astype(np.float32)
+        total = x + y
+        data = np.divide(x - y, total, out=np.zeros(box.shape, np.float32), where=total != 0)
+        mask = combined([first.mask, second.mask])
+        negative = (x < 0) | (y < 0)
+        return Pixels(data, mask * ~negative if negative.any() else mask)
+
+    kind = PixelType("float", -1, 1)
+    band = Band("nd", kind, a.grid, compute, [a, b], a.extent)
+    index = {k: v for k, v in source.properties.items() if k == "system:index"}
+    return Image([band], index, source.footprint)
+
+
+@algorithm("Image.clamp")
+def clamp(source: Image, low: float, high: float) -> Image:
+    return source.with_bands(
+        [
+            pointwise(b, [b], lambda data, t=b.pixel_type: cast_values(np.clip(data, low, high), t))
+            for b in source.bands
+        ]
+    )
+
+
+@algorithm("Image.unitScale")
+def unit_scale(source: Image, low: float, high: float) -> Image:
+    def scaled(band: Band) -> Band:
+        kind = DOUBLE if band.pixel_type.precision == "double" else FLOAT
+        return pointwise(
+            band, [band], lambda data: (data.astype(kind.dtype) - low) / (high - low), kind
+        )
+
+    return source.with_bands([scaled(band) for band in source.bands])
+
+
+@algorithm("Image.remap")
+def remap(source: Image, old: list[float], new: list[float], default: Any, name: Any) -> Image:
+    if len(old) != len(new):
+        raise EarthEngineError("Image.remap: 'from' and 'to' must have the same length.")
+    [band] = matching(source, 0 if name is None else name)
+    order = np.argsort(old)
+    keys, targets = np.asarray(old)[order], np.asarray(new)[order]
+    kind = union(*[number_type(v) for v in [*new, *([] if default is None else [default])]])
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        pixels = read(band, box)
+        where = np.minimum(np.searchsorted(keys, pixels.data), len(keys) - 1)
+        known = keys[where] == pixels.data
+        data = np.where(known, targets[where], 0 if default is None else default)
+        mask = pixels.mask * known if default is None else pixels.mask
+        return Pixels(data.astype(kind.dtype), mask)
+
+    derived = band.derived(compute, [band], kind).renamed("remapped")
+    return source.with_bands([derived])
+
+
+@algorithm("Image.resample")
+def resample(source: Image, mode: str) -> Image:
+    raise NotImplementedByEmulator(f"Image.resample('{mode}')")

@@ -1,0 +1,133 @@
+"""Image.visualize: bands to 8-bit red, green and blue."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import ImageColor
+
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.images import select
+from emulator.raster import Array, Band, Image, Pixels, PixelType, combined, pointwise
+from emulator.registry import algorithm
+
+RGB = ("red", "green", "blue")
+BYTE = PixelType.of("uint8")
+
+
+@algorithm("Image.visualize")
+def visualize(
+    source: Image,
+    bands: Any,
+    gain: Any,
+    bias: Any,
+    low: Any,
+    high: Any,
+    gamma: Any,
+    opacity: float | None,
+    palette: Any,
+    force_rgb: bool,
+) -> Image:
+    chosen = select(source, _listed(bands), None).bands if bands else source.bands[:3]
+    if len(chosen) == 2:
+        raise EarthEngineError("Image.visualize: Needs one band or three.")
+    stretch = _stretch(len(chosen), gain, bias, low, high, gamma)
+    if palette is not None:
+        if len(chosen) != 1:
+            raise EarthEngineError("Image.visualize: A palette needs a single band.")
+        return source.with_bands(_coloured(chosen[0], stretch[0], _colours(palette), opacity))
+    if len(chosen) == 1:
+        name = "vis-gray"
+        grey = _shown(chosen[0], stretch[0], opacity)
+        names = RGB if force_rgb else (name,)
+        return source.with_bands([grey.renamed(each) for each in names])
+    shown = [_shown(b, s, opacity).renamed(n) for b, s, n in zip(chosen, stretch, RGB, strict=True)]
+    return source.with_bands(_masked_together(shown))
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return value if isinstance(value, list) else [value]
+
+
+Stretch = Callable[[Array], Array]
+
+
+def _stretch(count: int, gain: Any, bias: Any, low: Any, high: Any, gamma: Any) -> list[Stretch]:
+    """Return for every band a function to shares of the full brightness."""
+
+    def each(value: Any, default: float) -> list[float]:
+        values = _listed(default if value is None else value)
+        return [float(v) for v in (values * count if len(values) == 1 else values)]
+
+    gammas = each(gamma, 1)
+    if gain is not None or bias is not None:
+        if low is not None or high is not None:
+            raise EarthEngineError("Image.visualize: Cannot specify gain or bias with min or max.")
+        slopes, starts = each(gain, 1), each(bias, 0)
+        lines = [(g / 255, b / 255) for g, b in zip(slopes, starts, strict=True)]
+    elif high is None:
+        raise NotImplementedByEmulator("Image.visualize without 'max'")
+    else:
+        ends = zip(each(low, 0), each(high, 1), strict=True)
+        lines = [(1 / (b - a), -a / (b - a)) for a, b in ends]
+    return [_line(s, o, g) for (s, o), g in zip(lines, gammas, strict=True)]
+
+
+def _line(slope: float, offset: float, gamma: float) -> Stretch:
+    return lambda data: np.clip(data * slope + offset, 0, 1) ** (1 / gamma)
+
+
+def _shown(band: Band, stretch: Stretch, opacity: float | None) -> Band:
+    shown = pointwise(band, [band], lambda data: np.rint(stretch(data) * 255).astype("uint8"), BYTE)
+    return shown if opacity is None else _faded(shown, opacity)
+
+
+def _faded(band: Band, opacity: float) -> Band:
+    def compute(box: Any, read: Any) -> Pixels:
+        data, mask = read(band, box)
+        return Pixels(data, mask * np.float32(opacity))
+
+    return band.derived(compute, [band])
+
+
+def _masked_together(bands: list[Band]) -> list[Band]:
+    """Return bands that are valid where all of them are: a colour needs all three."""
+
+    def together(index: int) -> Band:
+        def compute(box: Any, read: Any) -> Pixels:
+            pixels = [read(band, box) for band in bands]
+            return Pixels(pixels[index].data, combined(p.mask for p in pixels))
+
+        return bands[index].derived(compute, bands)
+
+    return [together(i) for i in range(len(bands))]
+
+
+def _colours(palette: Any) -> Array:
+    return np.array([_colour(text) for text in _listed(palette)])
+
+
+def _colour(text: str) -> tuple[int, ...]:
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        pass  # hexadecimal digits need no '#' in Earth Engine
+    try:
+        return ImageColor.getrgb(f"#{text}")[:3]
+    except ValueError:
+        raise EarthEngineError(f"Image.visualize: Invalid color '{text}'.") from None
+
+
+def _coloured(band: Band, stretch: Stretch, colours: Array, opacity: float | None) -> list[Band]:
+    steps = np.linspace(0, 1, len(colours))
+
+    def channel(index: int) -> Band:
+        def colour(data: Array) -> Array:
+            return np.rint(np.interp(stretch(data), steps, colours[:, index])).astype("uint8")
+
+        coloured = pointwise(band, [band], colour, BYTE).renamed(RGB[index])
+        return coloured if opacity is None else _faded(coloured, opacity)
+
+    return [channel(i) for i in range(3)]

@@ -1,0 +1,239 @@
+"""Decode and evaluate a REST Expression: lazily, each shared node once per scope."""
+
+import contextvars
+import functools
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from emulator.errors import EarthEngineError
+from emulator.registry import lookup
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STACK_BYTES = 512 * 2**20  # reserved, not used: a chain of thousands of nodes recurses deeply
+RECURSION_LIMIT = 60_000  # Python frames; about ten for each node of a chain
+
+_deep = threading.local()
+
+
+def on_deep_stack(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function in a thread whose stack lets long chains of nodes recurse."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if getattr(_deep, "active", False):
+            return function(*args, **kwargs)
+        outcome: list[Any] = []
+        thread = _deep_thread(lambda: outcome.append(_attempt(function, args, kwargs)))
+        thread.join()
+        value, error = outcome[0]
+        if error is not None:
+            raise error
+        return value
+
+    return run
+
+
+def _attempt(
+    function: Callable[..., R], args: Any, kwargs: Any
+) -> tuple[R | None, BaseException | None]:
+    _deep.active = True
+    try:
+        return function(*args, **kwargs), None
+    except RecursionError:
+        return None, EarthEngineError("Expression is too deeply nested.")
+    except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+        return None, error
+
+
+_stack_size_lock = threading.Lock()
+
+
+def _deep_thread(work: Callable[[], None]) -> threading.Thread:
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), daemon=True)
+    with _stack_size_lock:  # the size is the process's until the thread has started
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
+        previous = threading.stack_size(STACK_BYTES)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(previous)
+    return thread
+
+
+class Function:
+    """A function as a value: user-defined in the graph, or made by an algorithm."""
+
+    def __init__(self, parameters: Sequence[str], body: Callable[[dict[str, Any]], Any]) -> None:
+        self.parameters = tuple(parameters)
+        self._body = body
+
+    def __call__(self, *values: Any) -> Any:
+        """Call the function with arguments by position."""
+        if len(values) != len(self.parameters):
+            wanted, given = len(self.parameters), len(values)
+            raise EarthEngineError(f"Function takes {wanted} arguments, {given} were given.")
+        return self._body(dict(zip(self.parameters, values, strict=True)))
+
+    def call(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function with named arguments."""
+        for name in self.parameters:
+            if name not in arguments:
+                raise EarthEngineError(f"Parameter '{name}' is required and may not be null.")
+        return self._body({name: arguments[name] for name in self.parameters})
+
+
+class Scope:
+    """The arguments of one call, and what has been computed from them."""
+
+    __slots__ = ("bindings", "memo", "parent")
+
+    def __init__(self, bindings: Mapping[str, Any], parent: "Scope | None" = None) -> None:
+        self.bindings = bindings
+        self.parent = parent
+        self.memo: dict[int, Any] = {}
+
+    def lookup(self, name: str) -> Any:
+        """Return the value of an argument of this call or of an enclosing one."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.bindings:
+                return scope.bindings[name]
+            scope = scope.parent
+        raise EarthEngineError(f"Argument '{name}' is not defined here.")
+
+    def home(self, free: frozenset[str]) -> "Scope":
+        """Return the innermost scope that a node with these free arguments depends on."""
+        scope = self
+        while scope.parent is not None and free.isdisjoint(scope.bindings):
+            scope = scope.parent
+        return scope
+
+
+Node = Mapping[str, Any]
+
+
+class Graph:
+    """One REST Expression, `{result, values}`, ready to be evaluated."""
+
+    def __init__(self, expression: Mapping[str, Any]) -> None:
+        try:
+            self._values: Mapping[str, Node] = expression["values"]
+            self._result: Node = self._values[expression["result"]]
+        except (KeyError, TypeError) as error:
+            raise EarthEngineError("Expression needs 'values' and a 'result' of them.") from error
+        self._free: dict[int, frozenset[str]] = {}
+        self._evaluators = {
+            "constantValue": lambda content, scope: content,
+            "integerValue": lambda content, scope: int(content),
+            "bytesValue": lambda content, scope: content,
+            "arrayValue": self._array,
+            "dictionaryValue": self._dictionary,
+            "valueReference": lambda content, scope: self._value(self._node(content), scope),
+            "argumentReference": lambda content, scope: scope.lookup(content),
+            "functionDefinitionValue": self._function,
+        }
+
+    def evaluate(self) -> Any:
+        """Evaluate the expression's result."""
+        self._free_arguments(self._result, set())
+        return self._value(self._result, Scope({}))
+
+    def _node(self, reference: str) -> Node:
+        try:
+            return self._values[reference]
+        except KeyError:
+            message = f"Expression refers to value '{reference}', which does not exist."
+            raise EarthEngineError(message) from None
+
+    def _value(self, node: Node, scope: Scope) -> Any:
+        kind, content = _split(node)
+        if kind == "functionInvocationValue":
+            return self._invocation(node, content, scope)
+        try:
+            evaluator = self._evaluators[kind]
+        except KeyError:
+            raise EarthEngineError(f"Unknown kind of value '{kind}'.") from None
+        return evaluator(content, scope)
+
+    def _array(self, content: Mapping[str, Any], scope: Scope) -> list[Any]:
+        return [self._value(item, scope) for item in content.get("values", ())]
+
+    def _dictionary(self, content: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+        return {key: self._value(item, scope) for key, item in content.get("values", {}).items()}
+
+    def _function(self, content: Mapping[str, Any], scope: Scope) -> Function:
+        body = self._node(content["body"])
+        names = content.get("argumentNames", ())
+        return Function(names, lambda bindings: self._value(body, Scope(bindings, scope)))
+
+    def _invocation(self, node: Node, content: Mapping[str, Any], scope: Scope) -> Any:
+        memo = scope.home(self._free[id(node)]).memo
+        key = id(node)
+        if key not in memo:
+            memo[key] = self._invoke(content, scope)
+        return memo[key]
+
+    def _invoke(self, content: Mapping[str, Any], scope: Scope) -> Any:
+        arguments = content.get("arguments", {})
+        if "functionName" in content:
+            algorithm = lookup(content["functionName"])
+            if algorithm.lazy:
+                thunks = {
+                    name: functools.partial(self._value, node, scope)
+                    for name, node in arguments.items()
+                }
+                return algorithm.call(thunks)
+            return algorithm.call(
+                {name: self._value(node, scope) for name, node in arguments.items()}
+            )
+        function = self._value(self._node(content["functionReference"]), scope)
+        if not isinstance(function, Function):
+            raise EarthEngineError("Only a function can be invoked.")
+        return function.call({name: self._value(node, scope) for name, node in arguments.items()})
+
+    def _free_arguments(self, node: Node, pending: set[int]) -> frozenset[str]:
+        """Return the arguments a node depends on, refusing cycles on the way."""
+        key = id(node)
+        if key in self._free:
+            return self._free[key]
+        if key in pending:
+            raise EarthEngineError("Expression contains a cycle.")
+        pending.add(key)
+        kind, content = _split(node)
+        free: frozenset[str] = frozenset()
+        for child in self._children(kind, content):
+            free |= self._free_arguments(child, pending)
+        if kind == "argumentReference":
+            free = frozenset((content,))
+        elif kind == "functionDefinitionValue":
+            free -= frozenset(content.get("argumentNames", ()))
+        pending.discard(key)
+        self._free[key] = free
+        return free
+
+    def _children(self, kind: str, content: Any) -> Iterator[Node]:
+        if kind == "valueReference":
+            yield self._node(content)
+        elif kind == "arrayValue":
+            yield from content.get("values", ())
+        elif kind == "dictionaryValue":
+            yield from content.get("values", {}).values()
+        elif kind == "functionDefinitionValue":
+            yield self._node(content["body"])
+        elif kind == "functionInvocationValue":
+            yield from content.get("arguments", {}).values()
+            if "functionReference" in content:
+                yield self._node(content["functionReference"])
+
+
+def _split(node: Node) -> tuple[str, Any]:
+    try:
+        [(kind, content)] = node.items()
+    except (AttributeError, ValueError):
+        raise EarthEngineError("A value must have exactly one kind.") from None
+    return kind, content

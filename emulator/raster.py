@@ -1,0 +1,749 @@
+"""Images as lazy bands: a band computes the pixels of any box, from other bands or a file.
+
+Nodes pull: the box that is wanted travels from an image to its inputs, pixels travel back.
+Nothing is resampled on the way, except where a band has a grid of its own (a file, or
+`reproject`); there the nearest pixel is taken, as Earth Engine does by default
+(https://developers.google.com/earth-engine/guides/scale, .../guides/resample).
+"""
+
+import functools
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote
+
+import numpy as np
+import pyproj
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.enums import MaskFlags
+from rasterio.windows import Window
+
+from emulator.errors import EarthEngineError
+from emulator.graph import on_deep_stack
+from emulator.stored import StoredBand
+
+Transform = tuple[float, float, float, float, float, float]
+Array = np.ndarray
+
+TILE = 512  # pixels on a side; what is held in memory at once
+OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
+MAX_GATHERED = 2**26  # pixels of an own grid that one tile may need
+STRIP = 2**22  # pixels of a file that are aggregated at once into a coarser level
+OUTLINE_POINTS = 8  # per side: a projected edge is a curve in longitude and latitude
+EARTH_RADIUS = 6378137.0  # metres, WGS 84 semi-major axis: one degree is 111,319.49 m
+
+
+@functools.lru_cache(maxsize=256)
+def spatial_reference(crs: str) -> pyproj.CRS:
+    """Return the parsed coordinate reference system."""
+    try:
+        return pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError:
+        message = f"The CRS of a map projection could not be parsed. (crs='{crs}')"
+        raise EarthEngineError(f"Projection: {message}") from None
+
+
+@functools.lru_cache(maxsize=256)
+def metres_per_unit(crs: str) -> float:
+    """Return the nominal length in metres of one unit of a reference system."""
+    reference = spatial_reference(crs)
+    if reference.is_geographic:
+        return math.radians(EARTH_RADIUS)
+    return float(reference.axis_info[0].unit_conversion_factor)
+
+
+@functools.lru_cache(maxsize=256)
+def transformer(source: str, target: str) -> pyproj.Transformer:
+    """Return the transformer from x, y in one reference system to x, y in another."""
+    return pyproj.Transformer.from_crs(
+        spatial_reference(source), spatial_reference(target), always_xy=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A projection in Earth Engine's sense: a reference system and a pixel grid in it."""
+
+    crs: str
+    transform: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+    type_name = "Projection"
+
+    @property
+    def affine(self) -> Affine:
+        """The transform from column, row to x, y."""
+        return Affine(*self.transform)
+
+    @property
+    def scale(self) -> float:
+        """The nominal length of a pixel's side in metres."""
+        return math.sqrt(abs(self.affine.determinant)) * metres_per_unit(self.crs)
+
+    def at_scale(self, metres: float) -> Self:
+        """Return north-up square pixels whose edges are multiples of the scale."""
+        side = metres / metres_per_unit(self.crs)
+        return replace(self, transform=(side, 0.0, 0.0, 0.0, -side, 0.0))
+
+
+#: What composites and constants have (https://developers.google.com/earth-engine/guides/projections)
+DEFAULT_GRID = Grid("EPSG:4326")
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBox:
+    """A rectangle of a grid's pixels; `x` and `y` are the first column and row."""
+
+    grid: Grid
+    width: int
+    height: int
+    x: int = 0
+    y: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    @property
+    def transform(self) -> Transform:
+        """The transform of the box's own pixels, whose first is 0, 0."""
+        return tuple(self.grid.affine @ Affine.translation(self.x, self.y))[:6]
+
+    def padded(self, columns: int, rows: int) -> "PixelBox":
+        """Return the box with so many more pixels on every side."""
+        return PixelBox(
+            self.grid,
+            self.width + 2 * columns,
+            self.height + 2 * rows,
+            self.x - columns,
+            self.y - rows,
+        )
+
+    def tiles(self, side: int = TILE) -> Iterator["PixelBox"]:
+        """Yield tiles that cover the box, row by row."""
+        for y in range(self.y, self.y + self.height, side):
+            for x in range(self.x, self.x + self.width, side):
+                width = min(side, self.x + self.width - x)
+                yield PixelBox(self.grid, width, min(side, self.y + self.height - y), x, y)
+
+    def intersection(self, other: "PixelBox | None") -> "PixelBox":
+        """Return the pixels that are in both boxes of a grid; None: the whole grid."""
+        if other is None:
+            return self
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right = min(self.x + self.width, other.x + other.width)
+        bottom = min(self.y + self.height, other.y + other.height)
+        return PixelBox(self.grid, max(right - left, 0), max(bottom - top, 0), left, top)
+
+    def slices_in(self, outer: "PixelBox") -> tuple[slice, slice]:
+        """Return where the box lies in an array of another box of its grid."""
+        top, left = self.y - outer.y, self.x - outer.x
+        return slice(top, top + self.height), slice(left, left + self.width)
+
+    @classmethod
+    def around(cls, grid: Grid, bounds: tuple[float, float, float, float]) -> "PixelBox":
+        """Return the pixels of a grid that bounds (in its reference system) touch."""
+        west, south, east, north = bounds
+        to_pixel = ~grid.affine
+        corners = [to_pixel @ (x, y) for x in (west, east) for y in (south, north)]
+        tolerance = 1e-6  # pixels: edges that meet up to rounding touch no further pixel
+        left = math.floor(min(c for c, _ in corners) + tolerance)
+        top = math.floor(min(r for _, r in corners) + tolerance)
+        right = math.ceil(max(c for c, _ in corners) - tolerance)
+        bottom = math.ceil(max(r for _, r in corners) - tolerance)
+        return cls(grid, max(right - left, 1), max(bottom - top, 1), left, top)
+
+
+@functools.lru_cache(maxsize=16)
+def coordinates(box: PixelBox, crs: str) -> tuple[Array, Array]:
+    """Return x and y of the pixels' centres, in shapes that broadcast to the box's."""
+    columns = (np.arange(box.width) + (box.x + 0.5))[None, :]
+    rows = (np.arange(box.height) + (box.y + 0.5))[:, None]
+    x, y = _apply(box.grid.affine, columns, rows)
+    if crs == box.grid.crs:
+        return x, y
+    x, y = np.broadcast_arrays(x, y)
+    return transformer(box.grid.crs, crs).transform(x, y)
+
+
+def _apply(affine: Affine, x: Array, y: Array) -> tuple[Array, Array]:
+    if affine.b == 0 and affine.d == 0:
+        return affine.a * x + affine.c, affine.e * y + affine.f
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+
+
+def pixel_positions(box: PixelBox, grid: Grid) -> tuple[Array, Array]:
+    """Return the fractional column and row in another grid of the box's pixel centres."""
+    return _apply(~grid.affine, *coordinates(box, grid.crs))
+
+
+@dataclass(frozen=True, slots=True)
+class PixelType:
+    """The values a band can hold: an integer range, float (32 bits) or double."""
+
+    precision: str  # int, float, double
+    min: float | None = None
+    max: float | None = None
+    dimensions: int = 0
+
+    type_name = "PixelType"
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest numpy type that holds the values."""
+        return _dtype(self.precision, self.min, self.max)
+
+    @classmethod
+    def of(cls, dtype: str) -> "PixelType":
+        """Return the pixel type of a numpy type."""
+        kind = np.dtype(dtype)
+        if kind.kind == "f":
+            return FLOAT if kind.itemsize == 4 else DOUBLE
+        limits = np.iinfo(kind)
+        return cls("int", int(limits.min), int(limits.max))
+
+    @classmethod
+    def of_range(cls, low: float, high: float) -> "PixelType":
+        """Return the integer type of a range, or double where 64 bits can't hold it."""
+        if low < INT64.min or high > INT64.max:
+            return DOUBLE
+        return cls("int", low, high)
+
+
+INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "int64")
+
+
+@functools.cache
+def _dtype(precision: str, low: float | None, high: float | None) -> np.dtype:
+    if precision == "double":
+        return np.dtype("float64")
+    if precision == "float":
+        return np.dtype("float32")
+    if low is not None and high is not None:
+        for name in INTEGERS:
+            limits = np.iinfo(name)
+            if limits.min <= low and high <= limits.max:
+                return np.dtype(name)
+    return np.dtype("int64")
+
+
+FLOAT = PixelType("float")
+DOUBLE = PixelType("double")
+INT64 = PixelType("int", -(2**63), 2**63 - 1)
+BOOLEAN = PixelType("int", 0, 1)
+
+
+class Pixels(NamedTuple):
+    """A box of one band: values, and masks from 0 (invalid) to 1."""
+
+    data: Array
+    mask: Array  # float32
+
+
+def ones(shape: tuple[int, ...]) -> Array:
+    """Return a mask that is valid everywhere, in no more memory than one pixel."""
+    return np.broadcast_to(np.float32(1), shape)
+
+
+def is_valid_everywhere(mask: Array) -> bool:
+    """Tell cheaply whether a mask was made by `ones`."""
+    return mask.size > 0 and not any(mask.strides) and mask.flat[0] == 1
+
+
+def combined(masks: Iterable[Array]) -> Array:
+    """Return the product's mask for several inputs: the least of theirs."""
+    first, *others = masks
+    for mask in others:
+        if is_valid_everywhere(first):
+            first = mask
+        elif not is_valid_everywhere(mask):
+            first = np.minimum(first, mask)
+    return first
+
+
+class Band:
+    """One band: metadata, and how to compute the pixels of a box.
+
+    `inputs` lists the bands that `compute` reads, each as often as it reads it.
+    `extent` is the box of `grid` outside which the band is masked; None: unbounded.
+    """
+
+    __slots__ = ("compute", "extent", "grid", "inputs", "name", "pixel_type")
+
+    def __init__(
+        self,
+        name: str,
+        pixel_type: PixelType,
+        grid: Grid,
+        compute: Callable[[PixelBox, "Reader"], Pixels],
+        inputs: Sequence["Band"] = (),
+        extent: PixelBox | None = None,
+    ) -> None:
+        self.name = name
+        self.pixel_type = pixel_type
+        self.grid = grid
+        self.compute = compute
+        self.inputs = inputs
+        self.extent = extent
+
+    def renamed(self, name: str) -> "Band":
+        """Return the band under another name."""
+        if name == self.name:
+            return self
+        return Band(name, self.pixel_type, self.grid, self.compute, self.inputs, self.extent)
+
+    def within(self, extent: PixelBox) -> "Band":
+        """Return the band with another extent."""
+        return Band(self.name, self.pixel_type, self.grid, self.compute, self.inputs, extent)
+
+    def on_grid(self, grid: Grid) -> "Band":
+        """Return the band with another default grid."""
+        extent = self.extent and PixelBox.around(grid, _bounds(self.extent, grid.crs))
+        return Band(self.name, self.pixel_type, grid, self.compute, self.inputs, extent)
+
+    def derived(
+        self,
+        compute: Callable[[PixelBox, "Reader"], Pixels],
+        inputs: Sequence["Band"],
+        pixel_type: PixelType | None = None,
+    ) -> "Band":
+        """Return a band with this one's name, grid and extent and other pixels."""
+        kind = pixel_type or self.pixel_type
+        return Band(self.name, kind, self.grid, compute, inputs, self.extent)
+
+
+class Image:
+    """Bands and properties; what is stored is turned into bands when they are asked for."""
+
+    __slots__ = ("_bands", "footprint", "id", "properties")
+
+    type_name = "Image"
+
+    def __init__(
+        self,
+        bands: Sequence[Band] | Callable[[], Sequence[Band]],
+        properties: Mapping[str, Any] | None = None,
+        footprint: Any = None,
+        asset_id: str | None = None,
+    ) -> None:
+        self._bands = bands
+        self.properties = properties or {}
+        self.footprint = footprint  # a Geometry; None: unbounded
+        self.id = asset_id
+
+    @property
+    def bands(self) -> Sequence[Band]:
+        """The bands in order."""
+        if callable(self._bands):
+            self._bands = self._bands()
+        return self._bands
+
+    @property
+    def names(self) -> list[str]:
+        """The bands' names in order."""
+        return [band.name for band in self.bands]
+
+    def with_bands(self, bands: Sequence[Band]) -> "Image":
+        """Return an image with this one's metadata and other bands."""
+        return Image(bands, self.properties, self.footprint, self.id)
+
+    def with_properties(self, properties: Mapping[str, Any]) -> "Image":
+        """Return an image with this one's bands and other properties."""
+        return Image(self._bands, properties, self.footprint, self.id)
+
+
+class Reader:
+    """Reads boxes of bands; within a tile, a band with several users is computed once."""
+
+    def __init__(self, bands: Sequence[Band]) -> None:
+        self._uses = _uses(bands)
+        self._left: Counter[int] = Counter()
+        self._pixels: dict[int, dict[PixelBox, Pixels]] = {}
+        self._datasets: OrderedDict[Path, rasterio.DatasetReader] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for dataset in self._datasets.values():
+            dataset.close()
+
+    def tile(self, bands: Sequence[Band], box: PixelBox) -> Iterator[Pixels]:
+        """Yield the pixels of one tile, band by band."""
+        self._left = self._uses.copy()
+        self._pixels = {}
+        for band in bands:
+            yield self(band, box)
+
+    def __call__(self, band: Band, box: PixelBox) -> Pixels:
+        """Return a band's pixels, whether computed before or now."""
+        key = id(band)
+        kept = self._pixels.setdefault(key, {})
+        pixels = kept.get(box) or band.compute(box, self)
+        kept[box] = pixels
+        self._left[key] -= 1
+        if self._left[key] <= 0:  # its last user has it now
+            del self._pixels[key]
+        return pixels
+
+    def dataset(self, path: Path) -> rasterio.DatasetReader:
+        """Return an open dataset, opened at most once while it is in use."""
+        if path not in self._datasets:
+            if len(self._datasets) == OPEN_FILES:
+                self._datasets.popitem(last=False)[1].close()
+            self._datasets[path] = rasterio.open(path)
+        self._datasets.move_to_end(path)
+        return self._datasets[path]
+
+
+def _uses(bands: Sequence[Band]) -> Counter[int]:
+    """Count for every band how often one tile reads it."""
+    uses = Counter(id(band) for band in bands)
+    pending = list({id(band): band for band in bands}.values())
+    while pending:
+        for band in pending.pop().inputs:
+            uses[id(band)] += 1
+            if uses[id(band)] == 1:
+                pending.append(band)
+    return uses
+
+
+def pointwise(
+    template: Band,
+    inputs: Sequence[Band],
+    function: Callable[..., Array],
+    pixel_type: PixelType | None = None,
+) -> Band:
+    """Return a band whose every value depends on the inputs' values at the same pixel."""
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        pixels = [read(band, box) for band in inputs]
+        data = function(*[p.data for p in pixels])
+        return Pixels(data, combined(p.mask for p in pixels))
+
+    return template.derived(compute, inputs, pixel_type)
+
+
+def constant_band(name: str, value: float, pixel_type: PixelType) -> Band:
+    """Return an unbounded band with one value everywhere."""
+    scalar = pixel_type.dtype.type(value)
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        return Pixels(np.broadcast_to(scalar, box.shape), ones(box.shape))
+
+    return Band(name, pixel_type, DEFAULT_GRID, compute)
+
+
+def reprojected(band: Band, grid: Grid) -> Band:
+    """Return a band that is computed in a grid of its own, then read at the nearest pixel."""
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        if box.grid == grid:
+            return read(band, box)
+        columns, rows = (np.floor(p).astype(np.int64) for p in pixel_positions(box, grid))
+        left, top = int(columns.min()), int(rows.min())
+        source = PixelBox(grid, int(columns.max()) - left + 1, int(rows.max()) - top + 1, left, top)
+        if source.width * source.height > MAX_GATHERED:
+            raise EarthEngineError("Reprojection output too large.")
+        pixels = read(band, source)
+        where = rows - top, columns - left
+        return Pixels(pixels.data[where], pixels.mask[where])
+
+    moved = band.on_grid(grid)
+    return moved.derived(compute, [band])
+
+
+def masked_outside(band: Band, extent: PixelBox) -> Band:
+    """Return a band that is valid only inside a box, which becomes its extent."""
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        pixels = read(band, box)
+        columns, rows = pixel_positions(box, extent.grid)
+        inside = _within(columns - extent.x, extent.width) & _within(rows - extent.y, extent.height)
+        if inside.all():
+            return pixels
+        return Pixels(pixels.data, pixels.mask * inside.astype(np.float32))
+
+    return Band(band.name, band.pixel_type, extent.grid, compute, [band], extent)
+
+
+def _within(positions: Array, count: int) -> Array:
+    return (positions >= 0) & (positions < count)
+
+
+def stored_band(stored: StoredBand) -> Band:
+    """Return the band of a file, read at the nearest pixel of the fitting pyramid level."""
+    grid = Grid(stored.crs, stored.transform)
+    pixel_type = PixelType.of(stored.dtype)
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        factor = _pyramid_factor(box.grid, grid, stored)
+        columns, rows = pixel_positions(box, grid)
+        valid = _within(columns, stored.width) & _within(rows, stored.height)
+        if stored.path is None or not valid.any():
+            zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
+            return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
+        columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
+        rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
+        left, top = int(columns.min()), int(rows.min())
+        width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
+        level = _read_level(read.dataset(stored.path), stored, factor, left, top, width, height)
+        pixels = _take(level, rows - top, columns - left)
+        if valid.all():
+            return pixels
+        return Pixels(pixels.data, pixels.mask * valid.astype(np.float32))
+
+    return Band(
+        stored.name, pixel_type, grid, compute, (), PixelBox(grid, stored.width, stored.height)
+    )
+
+
+def _take(pixels: Pixels, rows: Array, columns: Array) -> Pixels:
+    """Return pixels at rows and columns, without copying when they are all in order."""
+    if rows.shape[1] == 1 and columns.shape[0] == 1:
+        shape = rows.shape[0], columns.shape[1]
+        if shape == pixels.data.shape and _consecutive(rows) and _consecutive(columns):
+            return pixels
+        if is_valid_everywhere(pixels.mask):
+            return Pixels(pixels.data[rows, columns], ones(shape))
+    return Pixels(pixels.data[rows, columns], pixels.mask[rows, columns])
+
+
+def _consecutive(indices: Array) -> bool:
+    return bool(np.all(np.diff(indices.ravel()) == 1))
+
+
+def _pyramid_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
+    """Return the side, in stored pixels, of a pixel of the level to read.
+
+    The level is the coarsest whose pixels are not larger than the wanted ones
+    (https://developers.google.com/earth-engine/guides/scale).
+    """
+    ratio = wanted.scale / grid.scale * (1 + 1e-9)
+    largest = min(stored.width, stored.height)
+    return 2 ** max(0, math.floor(math.log2(min(ratio, largest))))
+
+
+def _read_level(
+    dataset: rasterio.DatasetReader,
+    stored: StoredBand,
+    factor: int,
+    left: int,
+    top: int,
+    width: int,
+    height: int,
+) -> Pixels:
+    if factor == 1:
+        return _read_window(dataset, stored, Window(left, top, width, height))
+    dtype = np.dtype(stored.dtype)
+    data, mask = np.zeros((height, width), dtype), np.zeros((height, width), np.float32)
+    columns = min((left + width) * factor, stored.width) - left * factor
+    step = max(1, STRIP // (columns * factor))
+    for first in range(0, height, step):
+        count = min(step, height - first)
+        start = (top + first) * factor
+        rows = min(count * factor, stored.height - start)
+        strip = _read_window(dataset, stored, Window(left * factor, start, columns, rows))
+        part = slice(first, first + count)
+        data[part], mask[part] = _aggregate(strip, factor, (count, width), stored.pyramiding)
+    return Pixels(data, mask)
+
+
+def _read_window(dataset: rasterio.DatasetReader, stored: StoredBand, window: Window) -> Pixels:
+    data = dataset.read(stored.index, window=window)
+    if MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
+        return Pixels(data, ones(data.shape))
+    mask = dataset.read_masks(stored.index, window=window)
+    return Pixels(data, (mask / np.float32(255)).astype(np.float32))
+
+
+def _aggregate(
+    strip: Pixels, factor: int, shape: tuple[int, int], policy: str
+) -> tuple[Array, Array]:
+    """Return values and masks of a level's rows, from the strip of pixels they cover."""
+    if policy == "SAMPLE":
+        return strip.data[::factor, ::factor], strip.mask[::factor, ::factor]
+    data, weights = _blocks(strip.data, factor, shape), _blocks(strip.mask, factor, shape)
+    total = weights.sum(axis=-1, dtype=np.float64)
+    share = (total / factor**2).astype(np.float32)
+    if policy == "MODE":
+        return _mode(data, weights), share
+    mean = (data * weights).sum(axis=-1, dtype=np.float64) / np.where(total > 0, total, 1)
+    return (np.rint(mean) if data.dtype.kind in "iu" else mean), share
+
+
+def _blocks(pixels: Array, factor: int, shape: tuple[int, int]) -> Array:
+    """Return (rows, columns, factor²) blocks, with zeros where they reach over the edge."""
+    height, width = shape
+    missing = height * factor - pixels.shape[0], width * factor - pixels.shape[1]
+    if any(missing):
+        pixels = np.pad(pixels, [(0, n) for n in missing])
+    return pixels.reshape(height, factor, width, factor).swapaxes(1, 2).reshape(*shape, -1)
+
+
+def _mode(values: Array, weights: Array) -> Array:
+    """Return the heaviest value of each block, of equals the smallest."""
+    kinds = np.unique(values[weights > 0])
+    mode = np.zeros(values.shape[:2], values.dtype)
+    heaviest = np.zeros(values.shape[:2])
+    for kind in kinds:
+        weight = ((values == kind) * weights).sum(axis=-1)
+        mode = np.where(weight > heaviest, kind, mode)
+        heaviest = np.maximum(weight, heaviest)
+    return mode
+
+
+def export_grid(image: Image) -> PixelBox:
+    """Return the box an image covers: its first band's, as the client's calls have set it."""
+    if not image.bands:
+        raise EarthEngineError("Image has no bands.")
+    extent = image.bands[0].extent
+    if extent is None:
+        raise EarthEngineError("Unable to export unbounded image.")
+    if not extent.width or not extent.height:
+        raise EarthEngineError("Unable to export an image without pixels.")
+    return extent
+
+
+@on_deep_stack
+def read(image: Image, box: PixelBox) -> list[Pixels]:
+    """Return the pixels of every band in a box."""
+    parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
+    if len(parts) == 1:
+        return parts[0][1]
+    whole = [
+        Pixels(np.zeros(box.shape, band.pixel_type.dtype), np.zeros(box.shape, np.float32))
+        for band in image.bands
+    ]
+    for tile, tile_pixels in parts:
+        where = tile.slices_in(box)
+        for target, pixels in zip(whole, tile_pixels, strict=True):
+            target.data[where], target.mask[where] = pixels
+    return whole
+
+
+def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox, list[Pixels]]]:
+    """Yield tile after tile of a box with the pixels of every band, in the bands' types."""
+    with Reader(bands) as reader:
+        for tile in box.tiles():
+            yield (
+                tile,
+                [
+                    Pixels(pixels.data.astype(band.pixel_type.dtype, copy=False), pixels.mask)
+                    for band, pixels in zip(bands, reader.tile(bands, tile), strict=True)
+                ],
+            )
+
+
+@on_deep_stack
+def write_bands(
+    image: Image, box: PixelBox, folder: Path, pyramiding: Mapping[str, str]
+) -> list[StoredBand]:
+    """Write every band of a box as a cloud-optimised GeoTIFF with an internal mask.
+
+    `pyramiding` maps band names, and `.default`, to policies. Files are complete or absent:
+    they get their names when they are written.
+    """
+    default = pyramiding.get(".default", "MEAN")
+    stored = [
+        StoredBand(
+            name=band.name,
+            dtype=band.pixel_type.dtype.name,
+            crs=box.grid.crs,
+            transform=box.transform,
+            width=box.width,
+            height=box.height,
+            path=folder / f"{_safe(band.name)}.tif",
+            pyramiding=pyramiding.get(band.name, default),
+        )
+        for band in image.bands
+    ]
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        _write_tiles(image.bands, box, stored)
+        for band in stored:
+            _cloud_optimise(band)
+    return stored
+
+
+def _write_tiles(bands: Sequence[Band], box: PixelBox, stored: Sequence[StoredBand]) -> None:
+    targets = [_create(band) for band in stored]
+    try:
+        for tile, tile_pixels in read_tiles(bands, box):
+            window = Window(tile.x - box.x, tile.y - box.y, tile.width, tile.height)
+            for target, pixels in zip(targets, tile_pixels, strict=True):
+                target.write(pixels.data, 1, window=window)
+                target.write_mask(pixels.mask > 0, window=window)
+    finally:
+        for target in targets:
+            target.close()
+
+
+def _draft(band: StoredBand) -> Path:
+    return band.path.with_suffix(".draft.tif")
+
+
+def _create(band: StoredBand) -> rasterio.io.DatasetWriter:
+    return rasterio.open(
+        _draft(band),
+        "w",
+        driver="GTiff",
+        dtype=band.dtype,
+        count=1,
+        width=band.width,
+        height=band.height,
+        crs=band.crs,
+        transform=Affine(*band.transform),
+        tiled=True,
+        blockxsize=TILE,
+        blockysize=TILE,
+        compress="DEFLATE",
+        BIGTIFF="IF_SAFER",
+    )
+
+
+OVERVIEWS = {"MEAN": "AVERAGE", "MODE": "MODE", "SAMPLE": "NEAREST"}  # GDAL's names
+
+
+def _cloud_optimise(band: StoredBand) -> None:
+    finished = band.path.with_suffix(".cog.tif")
+    rasterio.shutil.copy(
+        _draft(band),
+        finished,
+        driver="COG",
+        compress="DEFLATE",
+        overview_resampling=OVERVIEWS[band.pyramiding],
+        BIGTIFF="IF_SAFER",
+    )
+    finished.replace(band.path)
+    _draft(band).unlink()
+
+
+def _safe(name: str) -> str:
+    """Return a file name for a band name; names that differ stay different."""
+    return quote(name, safe="").replace(".", "%2E")
+
+
+def footprint(image: Image, box: PixelBox) -> dict[str, Any]:
+    """Return the outline of a box as a GeoJSON polygon in longitude and latitude."""
+    ring = np.column_stack(_outline(box, "EPSG:4326")).tolist()
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+
+
+def _outline(box: PixelBox, crs: str) -> tuple[Array, Array]:
+    """Return x and y of points along a box's edges, counter-clockwise if north is up."""
+    steps = np.linspace(0, 1, OUTLINE_POINTS, endpoint=False)
+    along, edge = np.tile(steps, 4), np.repeat(np.arange(4), OUTLINE_POINTS)
+    columns = np.choose(edge, [along, 1, 1 - along, 0]) * box.width
+    rows = np.choose(edge, [1, 1 - along, 0, along]) * box.height
+    x, y = _apply(Affine(*box.transform), columns, rows)
+    return (x, y) if crs == box.grid.crs else transformer(box.grid.crs, crs).transform(x, y)
+
+
+def _bounds(box: PixelBox, crs: str) -> tuple[float, float, float, float]:
+    x, y = _outline(box, crs)
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -1,0 +1,224 @@
+"""The algorithms by their public names, with signatures from the client package's own list."""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, TypeVar
+
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+
+F = TypeVar("F", bound=Callable[..., Any])
+Coercion = Callable[[Any], Any]
+
+_functions: dict[str, tuple[Callable[..., Any], bool]] = {}
+_coercions: dict[str, Coercion] = {}
+
+
+class InvalidTypeError(Exception):
+    """A value that a coercion does not accept."""
+
+
+def algorithm(*names: str, lazy: bool = False) -> Callable[[F], F]:
+    """Register a function under public names; it takes the declared arguments by position.
+
+    A lazy algorithm gets functions without arguments, to call for what it needs.
+    """
+
+    def register(function: F) -> F:
+        _functions.update((name, (function, lazy)) for name in names)
+        return function
+
+    return register
+
+
+def coercion(*types: str) -> Callable[[F], F]:
+    """Register the function that makes values of the declared types out of arguments."""
+
+    def register(function: F) -> F:
+        _coercions.update((name, function) for name in types)
+        return function
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared argument of an algorithm."""
+
+    name: str
+    type: str
+    coerce: Coercion | None  # None: any value is accepted
+    optional: bool
+    default: Any
+
+    def value(self, given: Any, algorithm_name: str) -> Any:
+        """Return an argument's value as the algorithm wants it."""
+        if given is None:
+            if not self.optional and self.coerce is not None:
+                message = f"Parameter '{self.name}' is required and may not be null."
+                raise EarthEngineError(f"{algorithm_name}: {message}")
+            return self.default
+        if self.coerce is None:
+            return given
+        try:
+            return self.coerce(given)
+        except InvalidTypeError:
+            raise EarthEngineError(
+                f"{algorithm_name}, argument '{self.name}': Invalid type. "
+                f"Expected type: {self.type}. Actual type: {type_name(given)}."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """A registered function with its public signature."""
+
+    name: str
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    names: frozenset[str]
+    lazy: bool
+
+    def call(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function with named arguments, coerced to the declared types."""
+        name = self.name
+        if not self.names >= arguments.keys():
+            unknown = ", ".join(sorted(arguments.keys() - self.names))
+            raise EarthEngineError(f"{name}: Unrecognized argument(s): {unknown}.")
+        if self.lazy:
+            return self.function(*[arguments.get(p.name, _nothing) for p in self.parameters])
+        return self.function(*[p.value(arguments.get(p.name), name) for p in self.parameters])
+
+
+def _nothing() -> None:
+    return None
+
+
+@functools.cache
+def signatures() -> dict[str, dict[str, Any]]:
+    """Return the published signatures by algorithm name (packaged with the client)."""
+    text = resources.files("ee").joinpath("tests/algorithms.json").read_text()
+    entries = json.loads(text)["algorithms"]
+    return {entry["name"].removeprefix("algorithms/"): entry for entry in entries}
+
+
+@functools.cache
+def lookup(name: str) -> Algorithm:
+    """Return the algorithm with a public name."""
+    signature = signatures().get(name)
+    if signature is None:
+        raise EarthEngineError(f"Unknown function '{name}'.")
+    if name not in _functions:
+        raise NotImplementedByEmulator(f"Algorithm {name}")
+    function, lazy = _functions[name]
+    parameters = tuple(_parameter(argument) for argument in signature.get("arguments", ()))
+    return Algorithm(name, function, parameters, frozenset(p.name for p in parameters), lazy)
+
+
+def _parameter(argument: Mapping[str, Any]) -> Parameter:
+    declared = re.sub(r"<unknown bands>", "", argument["type"])
+    coerce = _coercion(declared)
+    default = argument.get("defaultValue")
+    if default is not None and coerce is not None:
+        default = coerce(default)
+    optional = argument.get("optional", False)
+    return Parameter(argument["argumentName"], declared, coerce, optional, default)
+
+
+def _coercion(declared: str) -> Coercion | None:
+    outer, _, inner = declared.removesuffix(">").partition("<")
+    if outer not in _coercions:
+        return None
+    make = _coercions[outer]
+    element = _coercion(inner) if outer == "List" and inner else None
+    if element is None:
+        return make
+    return lambda value: [element(item) for item in make(value)]
+
+
+def coerce(declared: str, value: Any) -> Any:
+    """Make a value of a declared type, as an algorithm's argument would be."""
+    try:
+        return _coercions[declared](value)
+    except InvalidTypeError:
+        raise EarthEngineError(
+            f"Invalid type. Expected type: {declared}. Actual type: {type_name(value)}."
+        ) from None
+
+
+def type_name(value: Any) -> str:
+    """Return Earth Engine's name for a value's type."""
+    match value:
+        case None:
+            return "Null"
+        case bool():
+            return "Boolean"
+        case int():
+            return "Long" if abs(value) > 2**31 - 1 else "Integer"
+        case float():
+            return "Float"
+        case str():
+            return "String"
+        case list():
+            return "List"
+        case dict():
+            return "Dictionary"
+        case _:
+            return getattr(value, "type_name", type(value).__name__)
+
+
+@coercion("Number")
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int | float):
+        return value
+    raise InvalidTypeError
+
+
+@coercion("Float")
+def _float(value: Any) -> float:
+    return float(_number(value))
+
+
+@coercion("Integer", "Long")
+def _integer(value: Any) -> int:
+    return int(_number(value))
+
+
+@coercion("Boolean")
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool | int | float):
+        return bool(value)
+    raise InvalidTypeError
+
+
+@coercion("String")
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise InvalidTypeError
+
+
+@coercion("List")
+def _list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise InvalidTypeError
+
+
+@coercion("Dictionary")
+def _dictionary(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise InvalidTypeError
+
+
+@coercion("Algorithm")
+def _function(value: Any) -> Callable[..., Any]:
+    if callable(value):
+        return value
+    raise InvalidTypeError

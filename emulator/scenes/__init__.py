@@ -1,0 +1,1 @@
+"""Scenes: public collections that the emulator serves from folders, real or synthetic."""

@@ -1,0 +1,299 @@
+"""A synthetic Sentinel-2 region whose truth is known, written as ordinary scene folders.
+
+The physics and its sources: docs/synthetic-region.md.
+"""
+
+import argparse
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import shapely
+from numpy.random import Generator
+
+from emulator.scenes.atmosphere import SKIES, Sky, draw_weather, make_air
+from emulator.scenes.folder import MANIFEST, lon_lat
+from emulator.scenes.landscape import SNOW, Landscape, make_landscape
+from emulator.scenes.sentinel2 import (
+    BANDS,
+    COLLECTION,
+    CRS,
+    PIXEL_M,
+    QUANTIFICATION,
+    Acquisition,
+    acquisitions,
+    sun,
+)
+
+GENERATOR = "emulator.scenes.synthetic"
+#: Raise it whenever the same arguments give other pixels.
+VERSION = 1
+TRUTH_COLLECTION = "VERDURE/SYNTHETIC_TRUTH"
+TRUTH_BANDS = ["class", "ndvi"]
+TRUTH_NODATA = -32768
+SCALE = 1 / QUANTIFICATION
+WORKERS = 2
+#: Upper left corner, UTM 33N: a multiple of the 60 m pixel, in tile 33TVL; and its lon/lat.
+ORIGIN = (465_180, 5_080_260)
+LON, LAT = 14.551, 45.875
+#: Opacity at 490 nm from which a pixel is cloud, and thin cloud; share of shade, of snow.
+CLOUD_OPACITY, THIN_OPACITY, SHADE_SHARE, SNOW_SHARE = 0.5, 0.12, 0.5, 0.2
+#: Noise of the sensor: a floor, and a share of the signal (SNR about 150, ESA User Handbook).
+NOISE_FLOOR, NOISE_SHARE = 0.0003, 0.006
+#: Where the swath's edge enters at the top (share of the width): usually, and in the few images
+#: that clip a corner only. It runs as a descending orbit's track does, 14° off north.
+SWATH_EDGES, SWATH_CORNER, SWATH_SLOPE = (0.6, 0.95), 0.15, 0.25
+CORNER_EVERY = 8  # among the passes that the edge cuts: 3 of 25
+#: Standard deviation of the producer's error in the cloud percentage.
+CLOUD_PERCENTAGE_ERROR = 3.0
+#: A Sentinel-2 tile, and 25 of them around 33TVL: letters of the 100 km squares (MGRS), and the
+#: west and north edge of the first in km.
+TILE_PIXELS = 10_980
+TILE_COLUMNS, TILE_ROWS, FIRST_TILE_KM = "TUVWX", "JKLMN", (200, 4900)
+PASSES_PER_TILE = 98  # a season of both orbits at the 5 days of two satellites
+
+
+class Truth(IntEnum):
+    """What a pixel is: the truth's band `class`."""
+
+    CLEAR = 0
+    CLOUD = 1
+    SHADOW = 2
+    SNOW = 3
+    THIN_CLOUD = 4
+    NODATA = 255
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one pass saw: reflectance (13, rows, columns), and what was there."""
+
+    reflectance: np.ndarray
+    truth: np.ndarray
+    ndvi: np.ndarray
+    valid: np.ndarray
+
+
+def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) -> Path:
+    """Write `out`/scenes and `out`/truth unless they are there; return `out`/scenes.
+
+    Scenes hold reflectance × 10000 (uint16, 0 is no data); truth holds the class (`Truth`) and
+    the clear-sky NDVI × 10000 (int16). Both have the same ids and `size` × `size` 10 m pixels.
+    """
+    scenes, truth = out / "scenes", out / "truth"
+    made_by = {"generator": GENERATOR, "version": VERSION}
+    made_by |= {"seed": seed, "images": images, "size": size}
+    if _prepare(scenes, made_by):
+        return scenes
+    truth.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(np.random.SeedSequence([seed]))
+    landscape, skies = make_landscape(rng, size), _skies(rng, images)
+
+    def write(index: int, acquisition: Acquisition) -> dict[str, Any]:
+        # From 1: a sequence that ends in 0 is the one without it, which made the land.
+        rng = np.random.default_rng(np.random.SeedSequence([seed, index + 1]))
+        edge = _swath_edge(index, acquisition, rng)
+        seen = observe(landscape, acquisition, skies[index], edge, rng)
+        _write_tiff(scenes / f"{acquisition.id}.tif", _digital_numbers(seen), 0)
+        _write_tiff(truth / f"{acquisition.id}.tif", _truth_bands(seen), TRUTH_NODATA)
+        return _entry(acquisition, seen, rng)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        entries = list(pool.map(write, range(images), acquisitions(images)))
+    _write_manifest(truth, TRUTH_COLLECTION, TRUTH_BANDS, entries, made_by)
+    _write_manifest(scenes, COLLECTION, list(BANDS), entries, made_by)
+    return scenes
+
+
+def write_metadata_only(out: Path, count: int, seed: int = 0) -> Path:
+    """Write `out`/scenes with `count` images of whole tiles and no pixels, for load tests."""
+    made_by = {"generator": GENERATOR, "version": VERSION, "seed": seed, "metadata_only": count}
+    scenes = out / "scenes"
+    if _prepare(scenes, made_by):
+        return scenes
+    rng = np.random.default_rng(np.random.SeedSequence([seed]))
+    tiles = min(-(-count // PASSES_PER_TILE), len(TILE_COLUMNS) * len(TILE_ROWS))
+    entries = []
+    for tile in range(tiles):
+        share = len(range(tile, count, tiles))
+        row, column = divmod(tile, len(TILE_COLUMNS))
+        name = f"33T{TILE_COLUMNS[column]}{TILE_ROWS[row]}"
+        for acquisition in acquisitions(share, name):
+            cloudy = round(float(100 * rng.beta(0.4, 0.5)), 4)
+            entries.append({
+                "id": acquisition.id,
+                "grid": _tile_grid(column, row),
+                "properties": acquisition.properties(LON, LAT, cloudy),
+            })  # fmt: skip
+    _write_manifest(scenes, COLLECTION, list(BANDS), entries, made_by)
+    return scenes
+
+
+def observe(
+    landscape: Landscape, acquisition: Acquisition, sky: Sky, edge: float | None, rng: Generator
+) -> Observation:
+    """Return what a pass sees; `edge`: where the swath ends at the top, as a share of the width."""
+    size = landscape.cover.shape[0]
+    position = sun(acquisition.time, LON, LAT)
+    air = make_air(draw_weather(sky, rng), position, size, rng)
+    land, snow = (f(acquisition.day_of_year) for f in (landscape.reflectance, landscape.snow))
+    surface = land + snow * (SNOW[:, None, None] - land)
+    reflectance = air.veil(surface)
+    valid = _swath(size, edge)
+    opacity = air.opacity()
+    truth = np.select(
+        [~valid, opacity >= CLOUD_OPACITY, air.shade >= SHADE_SHARE, opacity >= THIN_OPACITY,
+         snow >= SNOW_SHARE],
+        [Truth.NODATA, Truth.CLOUD, Truth.SHADOW, Truth.THIN_CLOUD, Truth.SNOW],
+        Truth.CLEAR,
+    )  # fmt: skip
+    red, infrared = (land[list(BANDS).index(band)] for band in ("B4", "B8"))
+    ndvi = (infrared - red) / (infrared + red)
+    return Observation(_sense(reflectance, rng), truth, ndvi, valid)
+
+
+def _skies(rng: Generator, images: int) -> list[Sky]:
+    """Return the weather of each image: the right shares, in random order."""
+    limits = np.cumsum(list(SKIES.values()))
+    places = (rng.permutation(images) + 0.5) / images
+    return [list(SKIES)[place] for place in np.searchsorted(limits, places)]
+
+
+def _swath_edge(index: int, acquisition: Acquisition, rng: Generator) -> float | None:
+    if not acquisition.orbit.cuts_tile:
+        return None
+    return SWATH_CORNER if index // 2 % CORNER_EVERY == 4 else rng.uniform(*SWATH_EDGES)
+
+
+def _swath(size: int, edge: float | None) -> np.ndarray:
+    """Return the pixels west of the swath's edge."""
+    if edge is None:
+        return np.ones((size, size), bool)
+    rows, cols = np.indices((size, size)) + 0.5
+    return cols + SWATH_SLOPE * rows < edge * size
+
+
+def _sense(reflectance: np.ndarray, rng: Generator) -> np.ndarray:
+    """Return each band at its native pixel with the sensor's noise, repeated on the 10 m grid."""
+    return np.stack([
+        _coarsen(band, native // PIXEL_M, rng)
+        for band, (_, native) in zip(reflectance, BANDS.values(), strict=True)
+    ])  # fmt: skip
+
+
+def _coarsen(band: np.ndarray, factor: int, rng: Generator) -> np.ndarray:
+    rows, cols = band.shape
+    whole = np.pad(band, ((0, -rows % factor), (0, -cols % factor)), mode="edge")
+    blocks = whole.reshape(whole.shape[0] // factor, factor, -1, factor).mean((1, 3))
+    noise = rng.standard_normal(blocks.shape, dtype=np.float32)
+    blocks = blocks + noise * (NOISE_FLOOR + NOISE_SHARE * blocks)
+    return blocks.repeat(factor, 0).repeat(factor, 1)[:rows, :cols]
+
+
+def _digital_numbers(seen: Observation) -> np.ndarray:
+    return np.where(seen.valid, np.rint(seen.reflectance * QUANTIFICATION).clip(1), 0).astype("u2")
+
+
+def _truth_bands(seen: Observation) -> np.ndarray:
+    ndvi = np.where(seen.valid, np.rint(seen.ndvi * QUANTIFICATION), TRUTH_NODATA)
+    return np.stack([seen.truth, ndvi]).astype("i2")
+
+
+def _entry(acquisition: Acquisition, seen: Observation, rng: Generator) -> dict[str, Any]:
+    """Return the image's entry in scenes.json."""
+    cloudy = np.isin(seen.truth[seen.valid], (Truth.CLOUD, Truth.THIN_CLOUD)).mean() * 100
+    reported = np.clip(cloudy + rng.normal(0, CLOUD_PERCENTAGE_ERROR), 0, 100)
+    return {
+        "id": acquisition.id,
+        "file": f"{acquisition.id}.tif",
+        "footprint": _footprint(seen.valid),
+        "properties": acquisition.properties(LON, LAT, round(float(reported), 4)),
+    }
+
+
+def _footprint(valid: np.ndarray) -> dict[str, Any]:
+    """Return the outline of the valid pixels, the first so many of each row, lon/lat."""
+    rows = np.arange(len(valid))
+    west, north = ORIGIN[0], ORIGIN[1] - PIXEL_M * rows
+    east = west + PIXEL_M * valid.sum(1)
+    strips = shapely.box(west, north - PIXEL_M, east, north)[valid.any(1)]
+    return lon_lat(shapely.union_all(strips), CRS)
+
+
+def _transform() -> rasterio.Affine:
+    return rasterio.Affine(PIXEL_M, 0, ORIGIN[0], 0, -PIXEL_M, ORIGIN[1])
+
+
+def _tile_grid(column: int, row: int) -> dict[str, Any]:
+    """Return the grid of a Sentinel-2 tile: its corner is the square's, outwards to 60 m."""
+    west, north = FIRST_TILE_KM[0] + 100 * column, FIRST_TILE_KM[1] + 100 * row
+    x, y = west * 1000 // 60 * 60, -(-north * 1000 // 60) * 60
+    transform = [PIXEL_M, 0, x, 0, -PIXEL_M, y]
+    return {"crs": CRS, "transform": transform, "width": TILE_PIXELS, "height": TILE_PIXELS}
+
+
+def _prepare(folder: Path, made_by: dict[str, Any]) -> bool:
+    """Make the folder; return whether it holds just this already, and spare what is not ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        return False
+    present = json.loads(manifest.read_bytes()).get("made_by", {})
+    if present == made_by:
+        return True
+    if present.get("generator") != GENERATOR:
+        raise FileExistsError(f"{manifest} was not made by {GENERATOR}; choose another folder.")
+    manifest.unlink()
+    return False
+
+
+def _write_tiff(path: Path, bands: np.ndarray, nodata: int) -> None:
+    temporary = path.with_suffix(".tmp")
+    count, height, width = bands.shape
+    with rasterio.open(
+        temporary, "w", driver="GTiff", dtype=bands.dtype, count=count, height=height, width=width,
+        crs=CRS, transform=_transform(), nodata=nodata, compress="deflate", predictor=2,
+        tiled=True, blockxsize=256, blockysize=256, interleave="band",
+    ) as dataset:  # fmt: skip
+        dataset.write(bands)
+    temporary.replace(path)
+
+
+def _write_manifest(
+    folder: Path,
+    collection: str,
+    bands: list[str],
+    entries: list[dict[str, Any]],
+    made_by: dict[str, Any],
+) -> None:
+    manifest = {"collection": collection, "scale": SCALE, "bands": bands}
+    manifest |= {"made_by": made_by, "scenes": entries}
+    temporary = folder / f"{MANIFEST}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=1))
+    temporary.replace(folder / MANIFEST)
+
+
+def main() -> None:
+    """Write the region from the command line."""
+    parser = argparse.ArgumentParser(prog=f"python -m {GENERATOR}", description=main.__doc__)
+    parser.add_argument("out", type=Path, help="folder to write scenes/ and truth/ into")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--size", type=int, default=256, help="pixels of 10 m")
+    parser.add_argument("--metadata-only", type=int, metavar="N", help="N images without pixels")
+    arguments = parser.parse_args()
+    if arguments.metadata_only:
+        scenes = write_metadata_only(arguments.out, arguments.metadata_only, arguments.seed)
+    else:
+        scenes = write_region(arguments.out, arguments.seed, arguments.images, arguments.size)
+    sys.stdout.write(f"{scenes}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""HTTP: which path is which API method, how bodies are decoded, how errors are answered."""
+
+import asyncio
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.request_log import RequestLog
+
+#: Everyone may read its assets.
+PUBLIC_PROJECT = "earthengine-public"
+#: Bytes; the limit and its text are Earth Engine's.
+MAX_BODY = 10_485_760
+#: What nginx logs when the caller has gone before its request was complete.
+CLIENT_CLOSED_REQUEST = 499
+#: Evaluations at once: they are CPU-bound, more of them would only share the cores.
+COMPUTE_THREADS = 4
+#: Everything else at once: short reads and writes, and callers of operations.wait.
+CONTROL_THREADS = 64
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API request, decoded."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """An answer that is not JSON made here: ready bytes and what they are."""
+
+    data: bytes
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One API method: its id, the requests it takes and the function that answers them."""
+
+    id: str
+    verb: str
+    path: str
+    handle: Callable[[Call], Mapping[str, Any] | Content]
+    heavy: bool = field(default=False, kw_only=True)  # evaluates an expression
+    counted: bool = field(default=True, kw_only=True)  # part of Earth Engine's surface
+
+
+class Server:
+    """Answers HTTP requests with API methods, off the event loop."""
+
+    def __init__(self, methods: list[Method], log: RequestLog, project: str) -> None:
+        self._log = log
+        self._project = project
+        self._compute = ThreadPoolExecutor(COMPUTE_THREADS, "compute")
+        self._control = ThreadPoolExecutor(CONTROL_THREADS, "control")
+        rest = Method("unknown", "", "/{path:path}", _not_implemented)
+        verbs = ["GET", "POST", "PATCH", "PUT", "DELETE"]
+        routes = [Route(m.path, self._endpoint(m), methods=[m.verb]) for m in methods]
+        routes.append(Route(rest.path, self._endpoint(rest), methods=verbs))
+        self.app = Starlette(routes=routes)
+
+    def _endpoint(self, method: Method) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            start = time.perf_counter()
+            response = await self._answer(method, request)
+            if method.counted:
+                elapsed = 1000 * (time.perf_counter() - start)
+                self._log.record(method.id, response.status_code, elapsed)
+            return response
+
+        return endpoint
+
+    async def _answer(self, method: Method, request: Request) -> Response:
+        try:
+            self._check_project(request)
+            call = Call(request.path_params, request.query_params, await _body(request))
+            pool = self._compute if method.heavy else self._control
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(pool, _respond, method, call)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)  # no one reads it but the log
+        except EarthEngineError as error:
+            return _json(error.payload(), error.code)
+        except Exception:  # noqa: BLE001 - the boundary: a caller never sees a stack trace
+            traceback.print_exc(file=sys.stderr)
+            unexpected = EarthEngineError("An internal error has occurred", 500)
+            return _json(unexpected.payload(), unexpected.code)
+
+    def _check_project(self, request: Request) -> None:
+        project = request.path_params.get("project", self._project)
+        owner = request.path_params.get("owner", self._project)
+        if owner == PUBLIC_PROJECT and request.method == "GET":
+            return
+        for name in (project, owner):
+            if name != self._project:
+                raise EarthEngineError(
+                    f"Permission denied. Caller does not have required permission to use project "
+                    f"{name}. This emulator serves project {self._project}.",
+                    403,
+                )
+
+
+def _respond(method: Method, call: Call) -> Response:
+    answer = method.handle(call)
+    if isinstance(answer, Content):
+        return Response(answer.data, media_type=answer.media_type)
+    return _json(answer)
+
+
+def _not_implemented(call: Call) -> Mapping[str, Any]:
+    error = NotImplementedByEmulator(f"The method at /{call.path['path']}")
+    error.code = 404
+    raise error
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            raise EarthEngineError(f"Request payload size exceeds the limit: {MAX_BODY} bytes.")
+    if not data:
+        return {}
+    try:
+        body = json.loads(data, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise EarthEngineError(f"Invalid JSON payload received. {error}") from error
+    if not isinstance(body, dict):
+        raise EarthEngineError("Invalid JSON payload received. An object was expected.")
+    return body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value.")
+
+
+def _json(content: Mapping[str, Any], status: int = 200) -> Response:
+    data = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return Response(data, status, media_type="application/json")

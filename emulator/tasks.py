@@ -1,0 +1,397 @@
+"""The batch queue: what waits, what runs, how it ended; all of it survives the process.
+
+States and order follow https://developers.google.com/earth-engine/guides/processing_environments:
+higher priority first, then the order of submission.
+"""
+
+import base64
+import json
+import re
+import sqlite3
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from emulator.clock import NEVER, timestamp
+from emulator.database import Database
+from emulator.errors import EarthEngineError
+from emulator.graph import on_deep_stack
+
+#: Tasks that may wait (https://developers.google.com/earth-engine/guides/usage).
+MAX_QUEUED = 3000
+#: Tasks that run at once, on average, for a project without a paid plan (same page).
+CONCURRENCY = 2
+#: Tries of a task that fails for a transient reason (same page).
+MAX_ATTEMPTS = 5
+#: Priorities are 0 to 9999 (guides/processing_environments).
+DEFAULT_PRIORITY = 100
+MAX_PRIORITY = 9999
+#: Seconds between looks for the end of a task by operations.wait.
+WAIT_STEP = 0.05
+
+#: Whole numbers of the API are int64.
+MAX_INTEGER = 2**63 - 1
+
+REQUEST_ID = re.compile(r"[a-zA-Z0-9-]{1,60}")
+#: HTTP code -> code in an operation's error (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
+GRPC_CODES = {400: 3, 403: 7, 404: 5, 429: 8, 500: 13}
+CANCELLED = {"code": 1, "message": "Cancelled."}
+INTERNAL_ERROR = EarthEngineError("An internal error has occurred.", 500)
+TRANSIENT_CODES = (429, 500)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS tasks (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    request_id TEXT UNIQUE,
+    type TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'PENDING',
+    priority INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    create_time TEXT NOT NULL,
+    update_time TEXT NOT NULL,
+    start_time TEXT,
+    end_time TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    eecu_seconds REAL NOT NULL DEFAULT 0,
+    error TEXT,
+    destination_uris TEXT NOT NULL DEFAULT '[]',
+    queued INTEGER NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0,
+    request TEXT
+);
+CREATE INDEX IF NOT EXISTS waiting_tasks ON tasks (priority DESC, number) WHERE state = 'PENDING';
+CREATE INDEX IF NOT EXISTS unfinished_tasks ON tasks (state) WHERE end_time IS NULL;
+-- Without the request, which may be megabytes.
+CREATE VIEW IF NOT EXISTS operations AS
+    SELECT number, id, type, state, priority, description, create_time, update_time, start_time,
+        end_time, attempt, eecu_seconds, error, destination_uris
+    FROM tasks WHERE NOT deleted;
+"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One attempt at a task that a worker has claimed."""
+
+    id: str
+    attempt: int
+    request: Mapping[str, Any]
+
+
+class Output(Protocol):
+    """What a task has made, not yet visible to anyone."""
+
+    def commit(self, connection: sqlite3.Connection) -> list[str]:
+        """Make it visible as part of a transaction; return the destination URIs."""
+
+    def release(self, committed: bool) -> None:
+        """Remove what is of no use after the transaction, or without it."""
+
+
+class TaskQueue:
+    """The tasks of one project."""
+
+    def __init__(self, database: Database, project: str, max_queued: int = MAX_QUEUED) -> None:
+        self._database = database
+        self._operations = f"projects/{project}/operations"
+        self._max_queued = max_queued
+        self._submitted = threading.Condition()
+        self._recover()
+
+    def submit(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Queue a task and return its operation; a known requestId returns the first one's."""
+        request_id = request.get("requestId") or None
+        if request_id and not REQUEST_ID.fullmatch(request_id):
+            raise EarthEngineError(f"Invalid request id '{request_id}'.")
+        with self._database.write() as connection:
+            task_id = _find_request(connection, request_id)
+            if task_id is None:
+                task_id = self._insert(connection, kind, request_id, request)
+        with self._submitted:
+            self._submitted.notify()
+        return self.get(task_id)
+
+    def get(self, task_id: str) -> dict[str, Any]:
+        """Return an operation."""
+        rows = self._database.read("SELECT * FROM operations WHERE id = ?", [task_id])
+        if not rows:
+            raise EarthEngineError(f"Operation '{self._operations}/{task_id}' not found.", 404)
+        return self._resource(rows[0])
+
+    def list(self, page_size: int, before: int) -> dict[str, Any]:
+        """Return a page of operations, newest first, and the token of the next page.
+
+        The token is a task's number: the page has the tasks before it.
+        """
+        rows = self._database.read(
+            "SELECT * FROM operations WHERE number < ? ORDER BY number DESC LIMIT ?",
+            [before, page_size + 1],
+        )
+        page: dict[str, Any] = {"operations": [self._resource(row) for row in rows[:page_size]]}
+        if len(rows) > page_size:
+            page["nextPageToken"] = str(rows[page_size - 1]["number"])
+        return page
+
+    def cancel(self, task_id: str) -> None:
+        """Cancel a task that waits, ask one that runs to stop, leave one that has ended."""
+        self.get(task_id)
+        with self._database.write() as connection:
+            state = _state(connection, task_id)
+            if state == "PENDING":
+                _end(connection, task_id, "CANCELLED", CANCELLED)
+            elif state == "RUNNING":
+                _change(connection, task_id, "CANCELLING")
+
+    def delete(self, task_id: str) -> None:
+        """Hide an operation that has ended; its requestId stays taken."""
+        if not self.get(task_id)["done"]:
+            raise EarthEngineError(f"Operation '{task_id}' cannot be deleted: it has not ended.")
+        with self._database.write() as connection:
+            connection.execute("UPDATE tasks SET deleted = 1 WHERE id = ?", [task_id])
+
+    def wait(self, task_id: str, seconds: float) -> dict[str, Any]:
+        """Return an operation when it has ended, or after some seconds as it is."""
+        deadline = time.monotonic() + seconds
+        operation = self.get(task_id)
+        while not operation["done"] and time.monotonic() < deadline:
+            time.sleep(WAIT_STEP)
+            operation = self.get(task_id)
+        return operation
+
+    def statistics(self) -> dict[str, int]:
+        """Return how many tasks were started and how many were queued at once."""
+        [row] = self._database.read("SELECT COUNT(*) AS n, MAX(queued) AS peak FROM tasks")
+        return {"exports_started": row["n"], "peak_queued_tasks": row["peak"] or 0}
+
+    # What workers do.
+
+    def claim(self, timeout: float) -> Task | None:
+        """Return the next task, now running, or None if there is none for some seconds."""
+        with self._submitted:
+            task = self._claim()
+            if task is None and self._submitted.wait(timeout):
+                task = self._claim()
+        return task
+
+    def succeed(self, task: Task, output: Output, eecu_seconds: float) -> bool:
+        """End a task and publish its output in one transaction; False if it was cancelled."""
+        with self._database.write() as connection:
+            _spend(connection, task.id, eecu_seconds)
+            if _state(connection, task.id) == "CANCELLING":
+                _end(connection, task.id, "CANCELLED", CANCELLED)
+                return False
+            uris = output.commit(connection)
+            _end(connection, task.id, "SUCCEEDED", uris=uris)
+            return True
+
+    def fail(self, task: Task, error: EarthEngineError, eecu_seconds: float) -> None:
+        """End a task that failed, or queue it again if the reason may go away."""
+        with self._database.write() as connection:
+            _spend(connection, task.id, eecu_seconds)
+            if _state(connection, task.id) == "CANCELLING":
+                _end(connection, task.id, "CANCELLED", CANCELLED)
+            elif error.code in TRANSIENT_CODES and task.attempt < MAX_ATTEMPTS:
+                _change(connection, task.id, "PENDING")
+            else:
+                _end(connection, task.id, "FAILED", _status(error))
+
+    def _recover(self) -> None:
+        """Take up the tasks of a process that was killed while they ran."""
+        with self._database.write() as connection:
+            interrupted = connection.execute(
+                "SELECT id, state, attempt FROM tasks WHERE state IN ('RUNNING', 'CANCELLING')"
+            ).fetchall()
+            for task_id, state, attempt in interrupted:
+                if state == "CANCELLING":
+                    _end(connection, task_id, "CANCELLED", CANCELLED)
+                elif attempt < MAX_ATTEMPTS:
+                    _change(connection, task_id, "PENDING")
+                else:
+                    _end(connection, task_id, "FAILED", _status(INTERNAL_ERROR))
+
+    def _claim(self) -> Task | None:
+        with self._database.write() as connection:
+            row = connection.execute(
+                "UPDATE tasks SET state = 'RUNNING', attempt = attempt + 1, update_time = ?1,"
+                " start_time = COALESCE(start_time, ?1) WHERE number = (SELECT number FROM tasks"
+                " WHERE state = 'PENDING' ORDER BY priority DESC, number LIMIT 1)"
+                " RETURNING id, attempt, request",
+                [timestamp()],
+            ).fetchone()
+        return Task(row["id"], row["attempt"], json.loads(row["request"])) if row else None
+
+    def _insert(
+        self,
+        connection: sqlite3.Connection,
+        kind: str,
+        request_id: str | None,
+        request: Mapping[str, Any],
+    ) -> str:
+        sql = (
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE state = 'PENDING')"
+            " FROM tasks WHERE end_time IS NULL"
+        )
+        unfinished, waiting = connection.execute(sql).fetchone()
+        if waiting >= self._max_queued:
+            # 400: the client would retry a 429 for half a minute, and a full queue takes longer.
+            raise EarthEngineError(
+                f"Too many tasks already in the queue ({self._max_queued}). "
+                "Please wait for some of them to complete."
+            )
+        task_id = base64.b32encode(uuid.uuid4().bytes[:15]).decode()
+        now = timestamp()
+        connection.execute(
+            "INSERT INTO tasks (id, request_id, type, priority, description, create_time,"
+            " update_time, queued, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                task_id,
+                request_id,
+                kind,
+                _priority(request),
+                request.get("description", ""),
+                now,
+                now,
+                unfinished + 1,
+                json.dumps(request),
+            ],
+        )
+        return task_id
+
+    def _resource(self, row: sqlite3.Row) -> dict[str, Any]:
+        """Return the REST Operation."""
+        done = row["end_time"] is not None
+        metadata = {
+            "@type": "type.googleapis.com/google.earthengine.v1.OperationMetadata",
+            "state": row["state"],
+            "type": row["type"],
+            "description": row["description"],
+            "priority": row["priority"],
+            "createTime": row["create_time"],
+            "updateTime": row["update_time"],
+            "startTime": row["start_time"] or NEVER,
+            "attempt": row["attempt"],
+            "progress": 1 if row["state"] == "SUCCEEDED" else 0,
+            "batchEecuUsageSeconds": round(row["eecu_seconds"], 6),
+            "destinationUris": json.loads(row["destination_uris"]),
+        }
+        operation = {"name": f"{self._operations}/{row['id']}", "metadata": metadata, "done": done}
+        if done:
+            metadata["endTime"] = row["end_time"]
+            if row["error"]:
+                operation["error"] = json.loads(row["error"])
+            else:
+                operation["response"] = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+        return operation
+
+
+class Workers:
+    """Threads that run the tasks of a queue."""
+
+    #: Seconds between looks at an empty queue.
+    IDLE = 1.0
+
+    def __init__(
+        self, queue: TaskQueue, run: Callable[[Task], Output], concurrency: int = CONCURRENCY
+    ) -> None:
+        self._queue = queue
+        self._run = run
+        self._threads = [
+            threading.Thread(target=self._work, name=f"task-{i}", daemon=True)
+            for i in range(concurrency)
+        ]
+
+    def start(self) -> None:
+        """Start the threads; they end with the process, which no task minds."""
+        for thread in self._threads:
+            thread.start()
+
+    # One deep stack for the worker's life: a task's CPU seconds are then those of its thread.
+    @on_deep_stack
+    def _work(self) -> None:
+        while True:
+            task = self._queue.claim(self.IDLE)
+            if task:
+                self._execute(task)
+
+    def _execute(self, task: Task) -> None:
+        start = time.thread_time()
+        try:
+            output = self._run(task)
+            committed = False
+            try:
+                committed = self._queue.succeed(task, output, time.thread_time() - start)
+            finally:
+                output.release(committed)
+        except EarthEngineError as error:
+            self._queue.fail(task, error, time.thread_time() - start)
+        except Exception:  # noqa: BLE001 - the boundary: a task fails, its worker goes on
+            traceback.print_exc(file=sys.stderr)
+            self._queue.fail(task, INTERNAL_ERROR, time.thread_time() - start)
+
+
+def integer(request: Mapping[str, Any], key: str, default: int) -> int:
+    """Return a whole number of a request; the client wraps some: {"value": "50"} for 50."""
+    value = request.get(key, default)
+    if isinstance(value, Mapping):
+        value = value.get("value", default)
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise EarthEngineError(f"Invalid value for '{key}': {value!r}.") from None
+    if abs(number) > MAX_INTEGER:
+        raise EarthEngineError(f"Invalid value for '{key}': {value!r}.")
+    return number
+
+
+def _priority(request: Mapping[str, Any]) -> int:
+    priority = integer(request, "priority", DEFAULT_PRIORITY)
+    if not 0 <= priority <= MAX_PRIORITY:
+        raise EarthEngineError(f"Priority must be between 0 and {MAX_PRIORITY}, not {priority}.")
+    return priority
+
+
+def _find_request(connection: sqlite3.Connection, request_id: str | None) -> str | None:
+    sql = "SELECT id FROM tasks WHERE request_id = ?"
+    row = connection.execute(sql, [request_id]).fetchone()
+    return row["id"] if row else None
+
+
+def _state(connection: sqlite3.Connection, task_id: str) -> str:
+    [state] = connection.execute("SELECT state FROM tasks WHERE id = ?", [task_id]).fetchone()
+    return str(state)
+
+
+def _change(connection: sqlite3.Connection, task_id: str, state: str) -> None:
+    sql = "UPDATE tasks SET state = ?, update_time = ? WHERE id = ?"
+    connection.execute(sql, [state, timestamp(), task_id])
+
+
+def _spend(connection: sqlite3.Connection, task_id: str, eecu_seconds: float) -> None:
+    sql = "UPDATE tasks SET eecu_seconds = eecu_seconds + ? WHERE id = ?"
+    connection.execute(sql, [eecu_seconds, task_id])
+
+
+def _end(
+    connection: sqlite3.Connection,
+    task_id: str,
+    state: str,
+    error: Mapping[str, Any] | None = None,
+    uris: Sequence[str] = (),
+) -> None:
+    """Give a task its last state; the request is not needed again."""
+    _change(connection, task_id, state)
+    connection.execute(
+        "UPDATE tasks SET end_time = update_time, error = ?, destination_uris = ?, request = NULL"
+        " WHERE id = ?",
+        [json.dumps(error) if error else None, json.dumps(uris), task_id],
+    )
+
+
+def _status(error: EarthEngineError) -> dict[str, Any]:
+    return {"code": GRPC_CODES[error.code], "message": error.message}

@@ -1,0 +1,78 @@
+"""Emulators in processes of their own, and the real client pointed at them."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ee
+import pytest
+from google.auth.credentials import AnonymousCredentials
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "demo-project"
+
+
+@dataclass
+class Running:
+    """An emulator's process."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+    ready_line: str
+
+    def kill(self) -> None:
+        """End the process as `kill -9` does."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def start(data: Path, *arguments: str) -> Running:
+    """Start an emulator on a free port and point the client at it."""
+    command = [sys.executable, "-m", "emulator", "--port", "0", "--data", str(data)]
+    process = subprocess.Popen(
+        [*command, "--exit-with-parent", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    running = Running(line.partition(" at ")[2].partition(" ")[0], data, process, line)
+    connect(running.url)
+    return running
+
+
+def connect(url: str) -> None:
+    """Point the client at an emulator, with no more patience than a test has."""
+    if ee.data._get_state().requests_session:
+        ee.data._get_state().requests_session.close()
+    # Initialize would fetch a public file, without a timeout.
+    ee.deprecation._FetchDataCatalogStac = dict
+    ee.Initialize(AnonymousCredentials(), project=PROJECT, url=url)
+    ee.data.setMaxRetries(0)
+
+
+@pytest.fixture(scope="session")
+def ee_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """An emulator without scenes that all tests share; the client is connected to it."""
+    running = start(tmp_path_factory.mktemp("emulator"))
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def start_emulator(ee_emulator: Running, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """A function that starts an emulator, on the test's own data folder, with arguments."""
+    started: list[Running] = []
+
+    def start_own(*arguments: str) -> Running:
+        started.append(start(tmp_path / "data", *arguments))
+        return started[-1]
+
+    yield start_own
+    for running in started:
+        running.kill()
+    connect(ee_emulator.url)

@@ -1,0 +1,150 @@
+"""Stored pixels: grids, pyramids, masks, and files that come back as they were written."""
+
+import math
+
+import numpy as np
+import pyproj
+import pytest
+import rasterio
+from affine import Affine
+
+from emulator import raster
+from emulator.errors import EarthEngineError
+from emulator.stored import StoredBand
+
+UTM = "EPSG:32633"
+TRANSFORM = (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_100_000.0)
+GRID = raster.Grid(UTM, TRANSFORM)
+SIZE = 64
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(0).integers(1, 10_000, (SIZE, SIZE)).astype("uint16")
+
+
+@pytest.fixture
+def stored(tmp_path, values):
+    """A file of one band whose first three rows are nodata."""
+    values[:3] = 0
+    path = tmp_path / "band.tif"
+    profile = {"driver": "GTiff", "count": 1, "width": SIZE, "height": SIZE, "dtype": "uint16"}
+    with rasterio.open(
+        path, "w", crs=UTM, transform=Affine(*TRANSFORM), nodata=0, **profile
+    ) as file:
+        file.write(values, 1)
+    return StoredBand("B", "uint16", UTM, TRANSFORM, SIZE, SIZE, path)
+
+
+def _read(stored, box):
+    [pixels] = raster.read(raster.Image([raster.stored_band(stored)]), box)
+    return pixels
+
+
+def test_the_own_grid_comes_back_pixel_by_pixel(stored, values):
+    data, mask = _read(stored, raster.PixelBox(GRID, SIZE, SIZE))
+    assert np.array_equal(data, values)
+    assert np.array_equal(mask, (values > 0).astype("float32"))
+
+
+def test_a_box_that_reaches_outside_is_masked_there(stored, values):
+    data, mask = _read(stored, raster.PixelBox(GRID, 10, 10, x=-5, y=SIZE - 5))
+    assert np.array_equal(data[:5, 5:], values[-5:, :5])
+    assert mask[:5, 5:].all()
+    assert mask.sum() == 25
+
+
+def test_another_projection_takes_the_nearest_pixel(stored, values):
+    degree = 1e-4
+    to_lonlat = pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
+    west, north = to_lonlat.transform(500_100, 5_099_900)
+    grid = raster.Grid("EPSG:4326", (degree, 0.0, west, 0.0, -degree, north))
+    data, mask = _read(stored, raster.PixelBox(grid, 30, 20))
+    x, y = np.meshgrid(
+        west + degree * (np.arange(30) + 0.5), north - degree * (np.arange(20) + 0.5)
+    )
+    easting, northing = pyproj.Transformer.from_crs("EPSG:4326", UTM, always_xy=True).transform(
+        x, y
+    )
+    columns = np.floor((easting - 500_000) / 10).astype(int)
+    rows = np.floor((5_100_000 - northing) / 10).astype(int)
+    inside = (rows >= 0) & (rows < SIZE) & (columns >= 0) & (columns < SIZE)
+    assert np.array_equal(mask > 0, inside)
+    assert np.array_equal(data[inside], values[rows[inside], columns[inside]])
+
+
+def test_coarser_pixels_are_means_of_the_valid_ones(stored, values):
+    coarse = raster.Grid(UTM, (40.0, 0.0, 500_000.0, 0.0, -40.0, 5_100_000.0))
+    data, mask = _read(stored, raster.PixelBox(coarse, SIZE // 4, SIZE // 4))
+    blocks = np.where(values > 0, values, np.nan).reshape(SIZE // 4, 4, SIZE // 4, 4)
+    assert np.array_equal(data, np.rint(np.nanmean(blocks, axis=(1, 3))))
+    assert np.array_equal(mask, (~np.isnan(blocks)).mean(axis=(1, 3)).astype("float32"))
+
+
+def test_a_scale_between_levels_reads_the_finer_one(stored):
+    # https://developers.google.com/earth-engine/guides/scale
+    finer = raster.Grid(UTM, (20.0, 0.0, 500_000.0, 0.0, -20.0, 5_100_000.0))
+    between = raster.Grid(UTM, (30.0, 0.0, 500_000.0, 0.0, -30.0, 5_100_000.0))
+    level = _read(stored, raster.PixelBox(finer, SIZE // 2, SIZE // 2)).data
+    got = _read(stored, raster.PixelBox(between, 20, 20)).data
+    nearest = np.floor((np.arange(20) + 0.5) * 30 / 20).astype(int)
+    assert np.array_equal(got, level[np.ix_(nearest, nearest)])
+
+
+def test_what_is_written_comes_back(stored, tmp_path):
+    image = raster.Image([raster.stored_band(stored), raster.stored_band(stored).renamed("a/b.c")])
+    box = raster.PixelBox(GRID, 40, 30, x=5, y=1)
+    written = raster.write_bands(image, box, tmp_path, {".default": "MODE", "B": "SAMPLE"})
+    assert [band.pyramiding for band in written] == ["SAMPLE", "MODE"]
+    assert [band.transform for band in written] == [box.transform] * 2
+    assert len({band.path for band in written}) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["B.tif", "a%2Fb%2Ec.tif", "band.tif"]
+    expected = raster.read(image, box)
+    for band, pixels in zip(written, expected, strict=True):
+        back = _read(band, box)
+        assert np.array_equal(back.mask, pixels.mask)
+        assert np.array_equal(back.data[back.mask > 0], pixels.data[pixels.mask > 0])
+
+
+def test_tiles_make_up_the_whole(stored, monkeypatch):
+    image = raster.Image([raster.stored_band(stored)])
+    box = raster.PixelBox(GRID, SIZE, SIZE)
+    [whole] = raster.read(image, box)
+    tiles = list(box.tiles(24))
+    assert sum(tile.width * tile.height for tile in tiles) == SIZE**2
+    for tile in tiles:
+        [part] = raster.read(image, tile)
+        assert np.array_equal(part.data, whole.data[tile.slices_in(box)])
+
+
+def test_a_band_with_two_users_is_computed_once_for_a_tile():
+    calls = []
+
+    def compute(box, read):
+        calls.append(box)
+        return raster.Pixels(np.ones(box.shape), raster.ones(box.shape))
+
+    shared = raster.Band("s", raster.DOUBLE, raster.DEFAULT_GRID, compute)
+    users = [raster.pointwise(shared, [shared, shared], np.add) for _ in range(3)]
+    raster.read(raster.Image(users), raster.PixelBox(raster.DEFAULT_GRID, 4, 4))
+    assert len(calls) == 1
+
+
+def test_scales_of_grids():
+    assert GRID.scale == pytest.approx(10)
+    assert raster.Grid("EPSG:4326").scale == pytest.approx(111319.49079327358)
+    assert raster.Grid("EPSG:3857").at_scale(30).transform == (30, 0, 0, 0, -30, 0)
+
+
+def test_an_unbounded_image_has_no_export_grid():
+    with pytest.raises(EarthEngineError, match="unbounded"):
+        raster.export_grid(raster.Image([raster.constant_band("c", 1, raster.BOOLEAN)]))
+
+
+def test_the_footprint_is_the_outline_of_the_box():
+    box = raster.PixelBox(GRID, SIZE, SIZE)
+    [ring] = raster.footprint(raster.Image([]), box)["coordinates"]
+    area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*zip(*ring, strict=True))
+    scale = 0.9996  # of the UTM projection on its central meridian
+    assert area == pytest.approx((SIZE * 10 / scale) ** 2, rel=1e-4)
+    assert math.dist(ring[0], ring[-1]) == 0
