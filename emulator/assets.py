@@ -16,7 +16,7 @@ from emulator.asset_patch import patched_properties
 from emulator.clock import timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
-from emulator.stored import StoredBand, StoredImage
+from emulator.stored import StoredBand, StoredCollection, StoredImage
 
 AssetType = Literal["FOLDER", "IMAGE_COLLECTION", "IMAGE"]
 
@@ -110,12 +110,12 @@ class AssetStore:
         asset = self.find(asset_id)
         return asset.image() if asset and asset.type == "IMAGE" else None
 
-    def collection(self, asset_id: str) -> Sequence[StoredImage] | None:
+    def collection(self, asset_id: str) -> StoredCollection | None:
         """Return the images of a collection asset by name, or None where there is none."""
         asset = self.find(asset_id)
         if asset is None or asset.type != "IMAGE_COLLECTION":
             return None
-        return [child.image() for child in self.children(asset_id)]
+        return StoredCollection([child.image() for child in self.children(asset_id)])
 
     # What the REST API reads.
 

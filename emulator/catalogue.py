@@ -6,7 +6,7 @@ from typing import Any
 from emulator.assets import Asset, AssetStore, not_found
 from emulator.clock import NEVER
 from emulator.resources import PUBLIC_ROOT
-from emulator.stored import StoredImage
+from emulator.stored import StoredCollection, StoredImage
 
 
 class Catalogue:
@@ -16,7 +16,8 @@ class Catalogue:
         self, collections: Mapping[str, Sequence[StoredImage]], assets: AssetStore
     ) -> None:
         self._collections = {
-            name: sorted(images, key=lambda image: image.id) for name, images in collections.items()
+            name: StoredCollection(sorted(images, key=lambda image: image.id))
+            for name, images in collections.items()
         }
         self._images = {
             image.id: image for images in self._collections.values() for image in images
@@ -27,7 +28,7 @@ class Catalogue:
         """Return an image, or None where there is none."""
         return self._assets.image(asset_id) if _is_own(asset_id) else self._images.get(asset_id)
 
-    def collection(self, asset_id: str) -> Sequence[StoredImage] | None:
+    def collection(self, asset_id: str) -> StoredCollection | None:
         """Return the images of a collection, in the order of their ids, or None."""
         return (
             self._assets.collection(asset_id)
@@ -57,8 +58,8 @@ class Catalogue:
         """Yield the assets right below a folder or collection whose names sort after `after`."""
         if not parent.startswith(PUBLIC_ROOT):
             return self._assets.children(parent, after)
-        images = self._collections.get(parent.removeprefix(PUBLIC_ROOT), [])
-        assets = (_public_asset(image) for image in images)
+        images = self._collections.get(parent.removeprefix(PUBLIC_ROOT))
+        assets = (_public_asset(image) for image in images or ())
         return (asset for asset in assets if asset.name > after)
 
     def images_by_collection(self) -> dict[str, int]:

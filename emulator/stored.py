@@ -1,9 +1,11 @@
 """Images at rest: what a scene folder and the asset store hold, and what a graph loads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 Pyramiding = Literal["MEAN", "MODE", "SAMPLE"]
 
@@ -28,7 +30,7 @@ class StoredBand:
     pyramiding: Pyramiding = "MEAN"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredImage:
     """An image asset: bands, properties (times in ms since 1970, UTC) and a footprint."""
 
@@ -38,3 +40,52 @@ class StoredImage:
     footprint: Mapping[str, Any] | None = None  # GeoJSON geometry, EPSG:4326; None: unbounded
     update_time: str = "1970-01-01T00:00:00.000000Z"
     size_bytes: int = 0
+
+    @property
+    def index(self) -> str:
+        """The last part of the id: `system:index` unless the properties say otherwise."""
+        return self.id.rsplit("/", 1)[-1]
+
+
+class StoredCollection:
+    """Images with their properties as columns, so that thousands are filtered at once."""
+
+    def __init__(self, images: Sequence[StoredImage]) -> None:
+        self.images = images
+        self._columns: dict[str, np.ndarray | None] = {}
+
+    def __iter__(self) -> Iterator[StoredImage]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def column(self, name: str) -> np.ndarray | None:
+        """Return a property of all images: numbers, missing ones NaN, or text without gaps.
+
+        None means that the property is of another kind, and to be looked at image by image.
+        """
+        if name not in self._columns:
+            self._columns[name] = _column([_property(image, name) for image in self.images])
+        return self._columns[name]
+
+    def take(self, rows: np.ndarray) -> "StoredCollection":
+        """Return the images at some positions, in the order of these."""
+        taken = StoredCollection([self.images[row] for row in rows.tolist()])
+        taken._columns = {
+            name: None if column is None else column[rows] for name, column in self._columns.items()
+        }
+        return taken
+
+
+def _property(image: StoredImage, name: str) -> Any:
+    value = image.properties.get(name)
+    return image.index if value is None and name == "system:index" else value
+
+
+def _column(values: Sequence[Any]) -> np.ndarray | None:
+    if all(isinstance(value, str) for value in values):
+        return np.array(values, dtype=object)
+    if all(value is None or isinstance(value, int | float) for value in values):
+        return np.array(values, dtype=np.float64)  # None becomes NaN
+    return None

@@ -325,14 +325,15 @@ def is_unbounded(period: DateRange) -> bool:
     return period.start is None or period.end is None
 
 
-def _ends(period: DateRange) -> tuple[float, float]:
+def ends(period: DateRange) -> tuple[float, float]:
+    """Return a range's ends in ms since 1970, infinite where it is open."""
     low = -math.inf if period.start is None else period.start
     return low, math.inf if period.end is None else period.end
 
 
 @algorithm("DateRange.isEmpty")
 def is_empty(period: DateRange) -> bool:
-    low, high = _ends(period)
+    low, high = ends(period)
     return low >= high
 
 
@@ -340,11 +341,11 @@ def is_empty(period: DateRange) -> bool:
 def contains(period: DateRange, other: Any) -> bool:
     if not isinstance(other, DateRange):
         return period.contains(date(other).millis)
-    (low, high), (first, last) = _ends(period), _ends(other)
+    (low, high), (first, last) = ends(period), ends(other)
     return low <= first and last <= high
 
 
 @algorithm("DateRange.intersects")
 def intersects(period: DateRange, other: DateRange) -> bool:
-    (low, high), (first, last) = _ends(period), _ends(other)
+    (low, high), (first, last) = ends(period), ends(other)
     return low < last and first < high

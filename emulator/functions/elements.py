@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import shapely
 
 from emulator.errors import EarthEngineError
@@ -17,6 +18,7 @@ from emulator.functions.reducers import Reducer, reduce_records
 from emulator.functions.values import Collection, Feature, catalogue, ordered, property_of
 from emulator.raster import Image
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.stored import StoredCollection
 
 Element = Image | Feature | Collection
 
@@ -159,7 +161,11 @@ def load_collection(asset: str, version: Any) -> Collection:
             f"ImageCollection.load: ImageCollection asset '{asset}' not found "
             "(does not exist or caller does not have access)."
         )
-    return Collection((load_image(item) for item in stored), id=asset, of_images=True)
+    return _loaded(stored, asset)
+
+
+def _loaded(stored: StoredCollection, asset: str | None) -> Collection:
+    return Collection((load_image(item) for item in stored), None, asset, True, stored)
 
 
 @algorithm("Collection.loadTable")
@@ -206,12 +212,21 @@ def _with_index(element: Any, index: str) -> Any:
 
 @algorithm("Collection.filter")
 def filter_collection(source: Collection, condition: Any) -> Collection:
-    test = coerce("Filter", condition).test
-    return source.with_elements(e for e in source if test(e, e))
+    chosen = coerce("Filter", condition)
+    if source.stored is not None and (rows := chosen.rows(source.stored)) is not None:
+        return _loaded(source.stored.take(np.flatnonzero(rows)), source.id)
+    return source.with_elements(e for e in source if chosen.test(e, e))
 
 
 @algorithm("Collection.limit")
 def limit(source: Collection, count: int | None, key: str | None, ascending: bool) -> Collection:
+    if source.stored is not None and key is not None:
+        numbers = source.stored.column(key)
+        if numbers is not None and numbers.dtype != object:
+            # A stable sort; NaN, for a missing value, comes last either way.
+            order = np.argsort(numbers if ascending else -numbers, kind="stable")
+            return _loaded(source.stored.take(order[:count]), source.id)
+
     def elements() -> Iterator[Any]:
         chosen = source if key is None else ordered(source, key, ascending)
         for position, element in enumerate(chosen):

@@ -1,26 +1,38 @@
 """Filters: tests on an element, or on a pair of elements in a join."""
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import shapely
 
 from emulator.errors import EarthEngineError
-from emulator.functions.dates import Date, DateRange, contains, date
+from emulator.functions.dates import Date, DateRange, contains, date, ends
 from emulator.functions.geometry import PREDICATES
 from emulator.functions.values import property_of
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.stored import StoredCollection
 
 Test = Callable[[Any, Any], bool]
+Rows = Callable[[StoredCollection], np.ndarray | None]
+
+
+def _one_by_one(images: StoredCollection) -> None:
+    """Say that images are to be tested one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A test of a left and a right element; outside joins both are the same one."""
+    """A test of a left and a right element; outside joins both are the same one.
+
+    `rows` tests many stored images at once, by a column of their properties, where it can.
+    """
 
     test: Test
+    rows: Rows = _one_by_one
 
     type_name = "Filter"
 
@@ -38,7 +50,7 @@ def _operand(field: str | None, value: Any) -> Callable[[Any], Any]:
     return lambda element: property_of(element, field)
 
 
-def _binary(compare: Callable[[Any, Any], bool]) -> Callable[..., Filter]:
+def _binary(name: str, compare: Callable[[Any, Any], bool]) -> Callable[..., Filter]:
     """Make a filter of two operands; a null on either side fails it."""
 
     def make(
@@ -54,9 +66,58 @@ def _binary(compare: Callable[[Any, Any], bool]) -> Callable[..., Filter]:
             a, b = left(element), right(other)
             return a is not None and b is not None and compare(a, b)
 
+        if left_field is not None and right_field is None:
+            return Filter(test, _column_test(FIELD_ON_THE_LEFT.get(name), left_field, right_value))
+        if right_field is not None and left_field is None:
+            return Filter(test, _column_test(FIELD_ON_THE_RIGHT.get(name), right_field, left_value))
         return Filter(test)
 
     return make
+
+
+ColumnTest = Callable[[np.ndarray, Any], np.ndarray]
+
+
+def _is_in(column: np.ndarray, values: Sequence[Any]) -> np.ndarray:
+    wanted = set(values)
+    return np.fromiter((value in wanted for value in column), bool, len(column))
+
+
+def _is_within(column: np.ndarray, period: Any) -> np.ndarray:
+    low, high = ends(coerce("DateRange", period))
+    return (column >= low) & (column < high)
+
+
+#: Comparisons of a column with a value, by the side on which the client puts the column.
+FIELD_ON_THE_LEFT: dict[str, ColumnTest] = {
+    "equals": operator.eq,
+    "lessThan": operator.lt,
+    "lessThanOrEquals": operator.le,
+    "greaterThan": operator.gt,
+    "greaterThanOrEquals": operator.ge,
+    "inList": _is_in,
+}
+FIELD_ON_THE_RIGHT: dict[str, ColumnTest] = {
+    "equals": operator.eq,
+    "listContains": _is_in,
+    "dateRangeContains": _is_within,
+}
+
+
+def _column_test(compare: ColumnTest | None, field: str, value: Any) -> Rows:
+    if compare is None:
+        return _one_by_one
+    value = _plain(value)
+    samples = value if isinstance(value, list) else [value]
+    of_text = bool(samples) and all(isinstance(sample, str) for sample in samples)
+
+    def test(images: StoredCollection) -> np.ndarray | None:
+        column = images.column(field)
+        if column is None or (column.dtype == object) != of_text:
+            return None
+        return compare(column, value)
+
+    return test
 
 
 def _plain(value: Any) -> Any:
@@ -105,32 +166,44 @@ COMPARISONS: dict[tuple[str, ...], Callable[[Any, Any], bool]] = {
     ("isContained",): _geometric(PREDICATES["containedIn"]),
 }
 for _names, _compare in COMPARISONS.items():
-    algorithm(*(f"Filter.{name}" for name in _names))(_binary(_compare))
+    algorithm(*(f"Filter.{name}" for name in _names))(_binary(_names[-1], _compare))
 
 
 @algorithm("Filter.maxDifference")
 def max_difference(
     limit: float, left_field: Any, right_value: Any, right_field: Any, left_value: Any
 ) -> Filter:
-    make = _binary(lambda a, b: abs(_plain(a) - _plain(b)) <= limit)
+    make = _binary("maxDifference", lambda a, b: abs(_plain(a) - _plain(b)) <= limit)
     return make(left_field, right_value, right_field, left_value)
 
 
 @algorithm("Filter.and")
 def both(filters: list[Filter]) -> Filter:
     tests = [f.test for f in filters]
-    return Filter(lambda a, b: all(test(a, b) for test in tests))
+    return Filter(lambda a, b: all(test(a, b) for test in tests), _joined(filters, np.logical_and))
 
 
 @algorithm("Filter.or")
 def either(filters: list[Filter]) -> Filter:
     tests = [f.test for f in filters]
-    return Filter(lambda a, b: any(test(a, b) for test in tests))
+    return Filter(lambda a, b: any(test(a, b) for test in tests), _joined(filters, np.logical_or))
 
 
 @algorithm("Filter.not")
 def negated(condition: Filter) -> Filter:
-    return Filter(lambda a, b: not condition.test(a, b))
+    def rows(images: StoredCollection) -> np.ndarray | None:
+        found = condition.rows(images)
+        return None if found is None else ~found
+
+    return Filter(lambda a, b: not condition.test(a, b), rows)
+
+
+def _joined(filters: list[Filter], join: np.ufunc) -> Rows:
+    def rows(images: StoredCollection) -> np.ndarray | None:
+        found = [one.rows(images) for one in filters]
+        return None if any(one is None for one in found) else join.reduce(found)
+
+    return rows if filters else _one_by_one
 
 
 @algorithm("Filter.always")

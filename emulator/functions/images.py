@@ -1,5 +1,6 @@
 """Images: loading, bands, masks, grids, and reductions of stacks."""
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -47,6 +48,8 @@ from emulator.raster import (
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
 from emulator.stored import StoredImage
 
+LOADED_IMAGES = 4096  # kept, so that a season of scenes is not made anew by every graph
+
 
 @coercion("Image")
 def image(value: Any) -> Image:
@@ -79,10 +82,11 @@ def load(asset: str, version: Any) -> Image:
     return load_image(stored)
 
 
+@functools.lru_cache(LOADED_IMAGES)
 def load_image(stored: StoredImage) -> Image:
     """Return a stored image; its bands are made when they are asked for."""
     footprint = Geometry(stored.footprint, geodesic=False) if stored.footprint else None
-    properties = {"system:index": stored.id.rsplit("/", 1)[-1], **stored.properties}
+    properties = {"system:index": stored.index, **stored.properties}
     return Image(lambda: [stored_band(b) for b in stored.bands], properties, footprint, stored.id)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import shapely
 
 from emulator.functions.geometry import Geometry
-from emulator.stored import StoredImage
+from emulator.stored import StoredCollection, StoredImage
 
 
 class Catalogue(Protocol):
@@ -16,7 +16,7 @@ class Catalogue(Protocol):
     def image(self, id: str) -> StoredImage | None:
         """Return an image by its id."""
 
-    def collection(self, id: str) -> Sequence[StoredImage] | None:
+    def collection(self, id: str) -> StoredCollection | None:
         """Return a collection's images by its id."""
 
     def table(self, id: str) -> Sequence[Mapping[str, Any]] | None:
@@ -57,12 +57,14 @@ class Collection:
         properties: Mapping[str, Any] | None = None,
         id: str | None = None,
         of_images: bool = False,
+        stored: StoredCollection | None = None,
     ) -> None:
         self._coming = iter(elements)
         self._made: list[Any] = []
         self.properties = properties or {}
         self.id = id
         self.of_images = of_images
+        self.stored = stored  # what the elements are loaded from, if nothing else
 
     @property
     def type_name(self) -> str:
