@@ -58,7 +58,7 @@ def started(project: str) -> Iterator[None]:
 
 @contextmanager
 def _process(name: str, variable: str, project: str) -> Iterator[None]:
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         ["gcloud", "beta", "emulators", name, "start", f"--host-port={HOST}:{port}"]
         + ([f"--project={project}"] if name == "pubsub" else []),
@@ -88,7 +88,8 @@ def _wait_until_listening(name: str, port: int, process: "subprocess.Popen[bytes
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -6,11 +6,10 @@ delivers. The functions cannot tell them from the cloud.
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cli import earth_engine_emulator, google_emulators
 from cli.pipeline import Function, application, push_body, read_pipeline
@@ -18,9 +17,6 @@ from shared import bootstrap
 from shared.adapters.embedded import Delivery, SqliteBus, SqliteLedger
 from shared.config import Settings
 from shared.services import Services
-
-#: Deliveries under way at once. Two keep a core busy while Earth Engine answers.
-DELIVERIES = 2
 
 
 class Stack(Protocol):
@@ -75,9 +71,9 @@ class Courier:
 
     def deliver(self) -> None:
         """Deliver until no message is due."""
-        with ThreadPoolExecutor(DELIVERIES) as pool:
-            while due := self._bus.due(time.time(), limit=100):
-                list(pool.map(self.push, due))
+        while due := self._bus.due(time.time(), limit=100):
+            for delivery in due:
+                self.push(delivery)
 
     def push(self, delivery: Delivery) -> None:
         """Push one message to its function: acknowledged, delivered again, or a dead letter."""
@@ -89,14 +85,19 @@ class Courier:
             f"projects/{self._project}/subscriptions/{function.name}",
             delivery.number,
         )
-        answer = self._clients[function.name].post("/", json=body)
-        if answer.status_code < 300:
+        status, text = self.post(function, body)
+        if status < 300:
             self._bus.acknowledge(delivery)
         elif delivery.number >= function.attempts:
-            self._bus.bury(delivery, answer.get_data(as_text=True))
+            self._bus.bury(delivery, text)
         else:
             wait = _backoff(function, delivery.number)
             self._bus.deliver_again(delivery, time.time() + wait)
+
+    def post(self, function: Function, body: Mapping[str, Any]) -> tuple[int, str]:
+        """Post a push body to a function; return the status and the text of its answer."""
+        answer = self._clients[function.name].post("/", json=body)
+        return answer.status_code, answer.get_data(as_text=True)
 
 
 class EmbeddedStack:

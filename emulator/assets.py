@@ -98,6 +98,7 @@ class AssetStore:
         self._folder = folder
         self._max_bytes = max_bytes
         self._max_assets = max_assets
+        self._images: dict[str, StoredImage] = {}  # as last loaded, by name
         # Earth Engine's own rule for the parts of an id.
         self._valid_name = re.compile(rf"{re.escape(self.root)}(/[A-Za-z0-9_-]+)+")
         folder.mkdir(exist_ok=True)
@@ -115,7 +116,15 @@ class AssetStore:
         asset = self.find(asset_id)
         if asset is None or asset.type != "IMAGE_COLLECTION":
             return None
-        return StoredCollection([child.image() for child in self.children(asset_id)])
+        return StoredCollection([self._loaded(row) for row in self._children(asset_id)])
+
+    def _loaded(self, row: sqlite3.Row) -> StoredImage:
+        """Return the image of a row, the same object as long as the asset is the same."""
+        name, update_time = row["name"], row["update_time"]
+        known = self._images.get(name)
+        if known is None or known.update_time != update_time:
+            known = self._images[name] = _decode(self._folder, row).image()
+        return known
 
     # What the REST API reads.
 
@@ -132,10 +141,13 @@ class AssetStore:
         return asset
 
     def children(self, parent: str, after: str = "") -> Iterator[Asset]:
-        """Yield a folder's direct children whose names sort after `after`."""
+        """Return a folder's direct children whose names sort after `after`."""
+        return (_decode(self._folder, row) for row in self._children(parent, after))
+
+    def _children(self, parent: str, after: str = "") -> Iterator[sqlite3.Row]:
         sql = "SELECT * FROM assets WHERE parent = ? AND name > ? ORDER BY name LIMIT ?"
         while rows := self._database.read(sql, [parent, after, CHUNK]):
-            yield from (_decode(self._folder, row) for row in rows)
+            yield from rows
             after = rows[-1]["name"]
 
     def quota(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ class RequestLog:
                 "time": timestamp(),
                 "method": method,
                 "status": status,
-                "milliseconds": round(milliseconds, 1),
+                "milliseconds": round(milliseconds, 3),
             }
         )
         with self._lock:

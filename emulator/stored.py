@@ -51,30 +51,33 @@ class StoredCollection:
     """Images with their properties as columns, so that thousands are filtered at once."""
 
     def __init__(self, images: Sequence[StoredImage]) -> None:
-        self.images = images
-        self._columns: dict[str, np.ndarray | None] = {}
+        self._all = images
+        self._rows: np.ndarray | None = None  # positions among all; None: every one
+        self._columns: dict[str, np.ndarray | None] = {}  # of all, shared by what is taken
 
     def __iter__(self) -> Iterator[StoredImage]:
-        return iter(self.images)
+        if self._rows is None:
+            return iter(self._all)
+        return (self._all[row] for row in self._rows.tolist())
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self._all if self._rows is None else self._rows)
 
     def column(self, name: str) -> np.ndarray | None:
-        """Return a property of all images: numbers, missing ones NaN, or text without gaps.
+        """Return a property of each image: numbers, missing ones NaN, or text without gaps.
 
         None means that the property is of another kind, and to be looked at image by image.
         """
         if name not in self._columns:
-            self._columns[name] = _column([_property(image, name) for image in self.images])
-        return self._columns[name]
+            self._columns[name] = _column([_property(image, name) for image in self._all])
+        column = self._columns[name]
+        return column if column is None or self._rows is None else column[self._rows]
 
-    def take(self, rows: np.ndarray) -> "StoredCollection":
+    def take(self, positions: np.ndarray) -> "StoredCollection":
         """Return the images at some positions, in the order of these."""
-        taken = StoredCollection([self.images[row] for row in rows.tolist()])
-        taken._columns = {
-            name: None if column is None else column[rows] for name, column in self._columns.items()
-        }
+        taken = StoredCollection(self._all)
+        taken._rows = positions if self._rows is None else self._rows[positions]
+        taken._columns = self._columns
         return taken
 
 

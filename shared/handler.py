@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -119,4 +118,4 @@ def _decode(message_type: type[M], event: CloudEvent) -> M:
 
 
 def _ids(message: Any) -> dict[str, Any]:
-    return {k: v for k, v in asdict(message).items() if k.endswith("_id")}
+    return {name: value for name, value in vars(message).items() if name.endswith("_id")}

@@ -3,6 +3,7 @@
 Operators and precedence: https://developers.google.com/earth-engine/guides/image_math
 """
 
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -254,6 +255,12 @@ class Parser:
         return selectors
 
 
+@functools.lru_cache(256)
+def parsed(text: str) -> Meaning:
+    """Return the meaning of an expression; the same text comes again with every image."""
+    return Parser(text).parse()
+
+
 def _applied(operation: str, *arguments: Meaning) -> Meaning:
     return lambda language: language.apply(operation, *[a(language) for a in arguments])
 
@@ -268,7 +275,7 @@ def parse_expression(
 ) -> Function:
     if free_names_are_bands:
         raise NotImplementedByEmulator("Image.parseExpression with free names as bands")
-    meaning = Parser(text).parse()
+    meaning = parsed(text)
 
     def evaluate(bindings: Mapping[str, Any]) -> Image:
         return meaning(ImageLanguage(bindings, default))
@@ -278,4 +285,4 @@ def parse_expression(
 
 @algorithm("Number.expression")
 def number_expression(text: str, names: dict[str, Any] | None) -> int | float:
-    return Parser(text).parse()(Language(names or {}))
+    return parsed(text)(Language(names or {}))

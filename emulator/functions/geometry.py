@@ -7,6 +7,7 @@ https://developers.google.com/earth-engine/guides/geometric_operations
 """
 
 import functools
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -74,24 +75,16 @@ class Geometry:
 
     def to_json(self) -> dict[str, Any]:
         """Return GeoJSON with Earth Engine's `geodesic` and `crs` members."""
-        json: dict[str, Any] = _listed(shapely.geometry.mapping(self.shape))
+        content: dict[str, Any] = json.loads(shapely.to_geojson(self.shape))
         if self.crs != LONLAT:
-            json["crs"] = {"type": "name", "properties": {"name": self.crs}}
-        if json["type"] not in ("Point", "MultiPoint"):
-            json["geodesic"] = self.geodesic
-        return json
+            content["crs"] = {"type": "name", "properties": {"name": self.crs}}
+        if content["type"] not in ("Point", "MultiPoint"):
+            content["geodesic"] = self.geodesic
+        return content
 
 
 #: The footprint of what has none: the whole Earth.
 UNBOUNDED = Geometry(shapely.box(-180, -90, 180, 90), geodesic=False)
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_listed(item) for item in value]
-    return value
 
 
 def _densified(shape: shapely.Geometry, crs: str, geodesic: bool) -> shapely.Geometry:

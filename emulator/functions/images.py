@@ -211,20 +211,25 @@ def select(source: Image, selectors: list[Any], new_names: list[str] | None) -> 
 def matching(source: Image, selector: Any) -> list[Band]:
     """Return the bands that an index, a name or an anchored pattern selects."""
     bands = source.bands
+    return [bands[position] for position in _positions(tuple(source.names), selector)]
+
+
+@functools.lru_cache(1024)
+def _positions(names: tuple[str, ...], selector: Any) -> list[int]:
     if isinstance(selector, int | float):
-        if not 0 <= selector < len(bands):
+        if not 0 <= selector < len(names):
             raise EarthEngineError(f"Image.select: Band index {selector} out of bounds.")
-        return [bands[int(selector)]]
-    found = [band for band in bands if band.name == selector]
-    if not found:
-        try:
-            found = [band for band in bands if re.fullmatch(selector, band.name)]
-        except re.error as error:
-            raise EarthEngineError(f"Image.select: Bad pattern '{selector}'.") from error
+        return [int(selector)]
+    if selector in names:
+        return [i for i, name in enumerate(names) if name == selector]
+    try:
+        found = [i for i, name in enumerate(names) if re.fullmatch(selector, name)]
+    except re.error as error:
+        raise EarthEngineError(f"Image.select: Bad pattern '{selector}'.") from error
     if not found:
         raise EarthEngineError(
             f"Image.select: Band pattern '{selector}' did not match any bands. "
-            f"Available bands: [{', '.join(source.names)}]"
+            f"Available bands: [{', '.join(names)}]"
         )
     return found
 

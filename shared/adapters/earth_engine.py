@@ -182,6 +182,9 @@ def _initialize(project: str, url: str | None) -> None:
         with credentials.needed():
             session, _ = google.auth.default(scopes=SCOPES, quota_project_id=project)
     ee.Initialize(session, project=project, url=url)
+    if url is not None:
+        # Nor is there a proxy between us and our own server, whatever the environment says.
+        ee.data._get_state().requests_session.trust_env = False
 
 
 def _export_request(run: Run, crs: str, scale: int) -> dict[str, Any]:

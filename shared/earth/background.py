@@ -22,8 +22,9 @@ def background_images(
     )
 
 
-def median(images: ee.ImageCollection, bands: list[str]) -> ee.Image:
-    """Return the per-pixel median of `bands`, masked where there is no image at all."""
-    # An empty collection reduces to an image without bands, on which band names fail.
-    nothing = ee.Image.constant([0] * len(bands)).rename(bands).selfMask()
-    return images.select(bands).merge(ee.ImageCollection([nothing])).median().rename(bands)
+def median(images: ee.ImageCollection, like: ee.Image) -> ee.Image:
+    """Return the per-pixel median of the bands of `like`, masked where there is no image."""
+    # An empty collection would reduce to an image without bands, on which all that follows
+    # fails; and a collection's images must have the same bands and types.
+    nothing = ee.ImageCollection([like.updateMask(0)])
+    return images.select(like.bandNames()).merge(nothing).median()

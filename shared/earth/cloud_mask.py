@@ -33,7 +33,8 @@ def _brightened(
         image, scenes, parameters.background_days, parameters.background_images
     )
     now = reflectance.select(bands)
-    difference = now.subtract(median(around, bands).divide(REFLECTANCE_SCALE))
+    background = median(around, image.select(bands)).divide(REFLECTANCE_SCALE)
+    difference = now.subtract(background)
     rose = difference.reduce(ee.Reducer.mean()).unmask(0).gt(parameters.difference)
     return rose.And(now.reduce(ee.Reducer.mean()).gt(parameters.brightness))
 

@@ -1,0 +1,1 @@
+"""Ratios against named baselines, each measured in the same run: `make bench`."""

@@ -1,0 +1,69 @@
+"""`python -m benchmarks [NAME]`: measure, print a table, write out/bench.json."""
+
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import orchestration
+from benchmarks.result import Result
+
+#: Names that can be asked for, and what measures them.
+BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
+    "ee_requests_per_image": orchestration.costs,
+    "ledger_writes_per_image": orchestration.costs,
+    "orchestration_throughput": orchestration.throughput,
+}
+OUT = Path("out/bench.json")
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        print(f"unknown benchmark {', '.join(unknown)}; known: {', '.join(BENCHMARKS)}")
+        return 2
+    logging.disable(logging.INFO)
+    results: dict[str, Result] = {}
+    for measure in dict.fromkeys(BENCHMARKS[name] for name in names or BENCHMARKS):
+        results |= measure()
+    _write(results)
+    _print(results)
+    return 0 if all(result.meets_target for result in results.values()) else 1
+
+
+def _write(results: dict[str, Result]) -> None:
+    known = json.loads(OUT.read_text()) if OUT.exists() else {}
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    measured = {name: {**x.to_dict(), "machine": machine} for name, x in results.items()}
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(known | measured, indent=1))
+
+
+def _print(results: dict[str, Result]) -> None:
+    table = Table("Benchmark", "Value", "Baseline", "Ratio", "Target")
+    for name, result in results.items():
+        baseline = f"{result.baseline:.4g} {result.baseline_is}" if result.baseline else ""
+        table.add_row(
+            name,
+            f"{result.value:.4g} {result.unit}",
+            baseline,
+            f"{result.ratio:.3g}",
+            _target(result),
+        )
+    Console().print(table)
+
+
+def _target(result: Result) -> str:
+    if result.target is None:
+        return "reported"
+    return f"{result.best} {result.target:g}" + ("" if result.meets_target else "  MISSED")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
