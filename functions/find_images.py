@@ -32,10 +32,13 @@ def find_images(services: Services) -> dict[str, int]:
 
 def _record_images(run: Run, services: Services) -> int:
     records = [_record(run, image, services) for image in services.earth_engine.find_images(run)]
-    new = services.ledger.add(records)
-    if new:
-        services.earth_engine.create_collection(run.configuration.destination)
-    return new
+    known = services.ledger.get(record.export_id for record in records)
+    new = [record for record in records if record.export_id not in known]
+    if not new:
+        return 0
+    # First: an image on record may be exported at any time, also when we end right here.
+    services.earth_engine.create_collection(run.configuration.destination)
+    return services.ledger.add(new)
 
 
 def _record(run: Run, image: FoundImage, services: Services) -> Export:

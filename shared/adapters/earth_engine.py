@@ -148,7 +148,12 @@ class EarthEngineClient:
     def describe_outputs(self, run: Run, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Look at the outputs themselves: one request, whatever their number."""
         self._initialize()
-        features = outputs(run.configuration, image_ids).getInfo()["features"]
+        try:
+            features = outputs(run.configuration, image_ids).getInfo()["features"]
+        except ee.EEException as error:
+            if isinstance(_meaning(str(error)), NotFound):
+                return {}  # there is no collection, and so no output
+            raise
         facts = [feature["properties"] for feature in features]
         # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
         blank = {"run_key": None, "cloud_share": None, "valid_share": None}

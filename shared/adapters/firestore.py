@@ -82,9 +82,7 @@ class FirestoreLedger:
 
     def add(self, records: Sequence[Export]) -> int:
         """Record the exports whose ids are new, and return how many were."""
-        known = self.get(record.export_id for record in records)
-        new = [record for record in records if record.export_id not in known]
-        chunks = [new[i : i + COMMIT_SIZE] for i in range(0, len(new), COMMIT_SIZE)]
+        chunks = [records[i : i + COMMIT_SIZE] for i in range(0, len(records), COMMIT_SIZE)]
         return sum(self._create(chunk) for chunk in chunks)
 
     def _create(self, records: Sequence[Export]) -> int:
@@ -93,7 +91,7 @@ class FirestoreLedger:
             batch.create(self._exports.document(record.export_id), to_document(record))
         try:
             batch.commit()
-        except AlreadyExists:  # another finder was first with some: then one by one
+        except AlreadyExists:  # some are known: then one by one
             return sum(self._create_one(record) for record in records)
         return len(records)
 

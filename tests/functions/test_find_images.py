@@ -2,6 +2,10 @@ from collections import Counter
 from dataclasses import replace
 from datetime import date
 
+import ee
+import pytest
+
+from cli import stacks
 from shared.domain.exports import State
 from shared.domain.runs import RunState, register
 from shared.messages import ImageFound, decode
@@ -86,6 +90,21 @@ def test_earth_engine_refusing_the_project_fails_the_run_with_its_words(start_pi
         run = pipeline.start()
         assert pipeline.tick("find_images")["failed_runs"] == 1
         assert "other-project" in pipeline.services.ledger.run(run.run_id).reason
+
+
+def test_the_destination_is_there_before_any_image_is_on_record(pipeline, monkeypatch):
+    pipeline.start()
+
+    def crash(records):
+        raise RuntimeError("the process ends here")
+
+    monkeypatch.setattr(pipeline.services.ledger, "add", crash)
+    with pytest.raises(stacks.FunctionFailed):
+        pipeline.tick("find_images")
+    destination = configuration().destination
+    assert ee.data.getAsset(destination)["type"] == "IMAGE_COLLECTION"
+    monkeypatch.undo()
+    assert pipeline.tick("find_images")["found"] == IMAGES
 
 
 def test_a_longer_period_adds_images_and_repeats_none(pipeline):

@@ -2,6 +2,7 @@ import json
 import random
 from datetime import timedelta
 
+import ee
 import pystac
 import pytest
 
@@ -167,6 +168,19 @@ def test_a_failed_task_is_tried_again_or_not_by_its_reason(start_pipeline, error
         after = pipeline.exports()[0]
         assert (after.state, after.reason) == (state, error)
         assert bool(after.next_action) == (state is State.FAILED)
+
+
+def test_a_destination_that_was_deleted_fails_its_exports_with_earth_engines_words(start_pipeline):
+    with start_pipeline() as pipeline:
+        pipeline.start()
+        pipeline.tick("find_images")
+        ee.data.deleteAsset("projects/demo-project/assets/verdure/masks")
+        for delivery in pipeline.taken():
+            pipeline.post("mask_image", delivery.data, delivery.message_id)
+        pipeline.wait_for_tasks()
+        assert finish(pipeline) == ({"ended": IMAGES, "released": 0}, [200])
+        assert pipeline.services.ledger.count_by_state("demo") == {"FAILED": IMAGES}
+        assert "assets/verdure/masks' does not exist" in pipeline.exports()[0].reason
 
 
 def test_somebody_elses_asset_in_the_way_is_a_failure_that_says_so(pipeline):

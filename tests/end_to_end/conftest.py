@@ -1,0 +1,78 @@
+"""The `verdure` command as a user runs it: processes, files, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from emulator.scenes.synthetic import write_region
+
+ROOT = Path(__file__).parents[2]
+REAL_SCENES = ROOT.parent / "shared" / "data" / "slovenia-s2-l1c"
+IMAGES = 40
+
+needs_real_scenes = pytest.mark.skipif(
+    not REAL_SCENES.exists(), reason=f"the real scenes are not at {REAL_SCENES}"
+)
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self):
+        return json.loads(self.out)
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "cli.main", *map(str, arguments)]
+
+
+def verdure(*arguments, **environment):
+    done = subprocess.run(
+        command(*arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "COLUMNS": "300", **environment},
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory):
+    """A synthetic region of 40 images, small enough to be masked in seconds."""
+    return write_region(tmp_path_factory.mktemp("region"), images=IMAGES, size=128)
+
+
+@pytest.fixture
+def write_run(tmp_path, scenes):
+    """A function that writes a run configuration over the region, with changes."""
+
+    def write(**changes):
+        content = {
+            "name": "test",
+            "region": {
+                "type": "Polygon",
+                "coordinates": [[[14, 45], [15, 45], [15, 46], [14, 46], [14, 45]]],
+            },
+            "start": "2018-03-01",
+            "end": "2018-11-01",
+            "destination": "projects/demo-project/assets/verdure/masks",
+        }
+        path = tmp_path / "run.yaml"
+        path.write_text(yaml.safe_dump({**content, **changes}))
+        return path
+
+    return write

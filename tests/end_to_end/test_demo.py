@@ -1,0 +1,87 @@
+import json
+import shutil
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+from PIL import Image
+
+from .conftest import REAL_SCENES, needs_real_scenes, verdure
+
+CLEAR, HAZE, THICK = ("20150711", "20150830", "20150909"), "20150731", "20150820"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    out = tmp_path_factory.mktemp("real")
+    return verdure("demo", "--scenes", REAL_SCENES, "--out", out, "--json"), out
+
+
+@needs_real_scenes
+def test_five_real_scenes_are_masked(real):
+    ended, _ = real
+    assert ended.code == 0, ended.err
+    numbers = ended.summary
+    assert (numbers["images_found"], numbers["succeeded"]) == (5, 5)
+    assert (numbers["failed"], numbers["skipped"], numbers["exports_started"]) == (0, 0, 5)
+    assert numbers["ledger_writes_per_image"] == 4
+
+
+@needs_real_scenes
+def test_thick_cloud_is_flagged_and_clear_scenes_are_not(real):
+    _, out = real
+    flagged = {}
+    for path in (out / "masks").glob("*.tif"):
+        with rasterio.open(path) as mask:
+            classes = mask.read(1)
+        flagged[path.name[:8]] = (classes == 1).sum() / (classes != 255).sum()
+    assert flagged[THICK] >= 0.6
+    assert all(flagged[day] <= 0.02 for day in CLEAR), flagged
+
+
+@needs_real_scenes
+def test_every_output_is_there_and_well_formed(real):
+    _, out = real
+    collection = pystac.Collection.from_file(str(out / "stac" / "collection.json"))
+    items = list(collection.get_items())
+    assert len(items) == 5
+    for item in items:
+        assert item.properties["verdure:run_key"].startswith("mask-")
+        with rasterio.open(out / "masks" / f"{item.id}.tif") as mask:
+            assert mask.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert (mask.dtypes, mask.nodata, mask.res) == (("uint8",), 255, (20, 20))
+            assert mask.crs.to_string() == "EPSG:32633"
+            assert mask.transform.c % 20 == mask.transform.f % 20 == 0
+            cover = (mask.read(1) == 1).sum() / (mask.read(1) != 255).sum()
+        assert item.properties["eo:cloud_cover"] == pytest.approx(100 * cover, abs=2)
+        with Image.open(out / "quicklooks" / f"{item.id}.png") as picture:
+            assert np.asarray(picture).std() > 5, "a picture of something"
+    assert (out / "overview.png").exists()
+    assert json.loads((out / "summary.json").read_text())["succeeded"] == 5
+
+
+@needs_real_scenes
+def test_a_truncated_scene_is_named_and_stops_no_other(tmp_path):
+    scenes = tmp_path / "scenes"
+    shutil.copytree(REAL_SCENES, scenes, copy_function=shutil.copyfile)
+    [broken] = scenes.glob("20150830*.tif")
+    broken.write_bytes(broken.read_bytes()[:100_000])
+    ended = verdure("demo", "--scenes", scenes, "--out", tmp_path / "out", "--json")
+    assert ended.code == 1, "one scene could not be read"
+    assert broken.name in ended.err
+    assert "truncated" in ended.err
+    assert ended.summary["succeeded"] == 4
+    assert broken.name in ended.summary["unreadable_scenes"][0]
+
+
+def test_a_folder_without_scenes_is_refused(tmp_path):
+    ended = verdure("demo", "--scenes", tmp_path, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert "scenes.json" in ended.err
+
+
+def test_help_names_every_command():
+    ended = verdure("--help")
+    assert ended.code == 0
+    assert all(name in ended.out for name in ("demo", "run", "status", "redrive"))
