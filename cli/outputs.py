@@ -75,8 +75,8 @@ def _pixels(
     asset_id = f"{configuration.destination}/{image_id}"
     grid = ee.data.getAsset(asset_id)["bands"][0]["grid"]
     scene = ee.Image(f"{configuration.collection}/{image_id}").select(["B4", "B3", "B2"])
-    colours = scene.divide(WHITE).clamp(0, 1).pow(0.8).multiply(255).unmask(0).toByte()
-    image = ee.Image(asset_id).unmask(NODATA).toByte().addBands(colours)
+    colours = scene.divide(WHITE).clamp(0, 1).pow(0.8).multiply(255).unmask(0, False).toByte()
+    image = ee.Image(asset_id).unmask(NODATA, False).toByte().addBands(colours)
     pixels = ee.data.computePixels(
         {"expression": image, "fileFormat": "NUMPY_NDARRAY", "grid": grid}
     )

@@ -12,7 +12,7 @@ import shapely
 
 from emulator.errors import EarthEngineError
 from emulator.functions.dates import Date, date
-from emulator.functions.geometry import Geometry
+from emulator.functions.geometry import Geometry, box
 from emulator.functions.images import image, load_image
 from emulator.functions.reducers import Reducer, reduce_records
 from emulator.functions.values import Collection, Feature, catalogue, ordered, property_of
@@ -337,7 +337,7 @@ def union(source: Collection, error: Any) -> Collection:
 @algorithm("Collection.bounds")
 def bounds(source: Collection, error: Any, proj: Any) -> Geometry:
     shapes = [e.footprint.projected(proj.crs) for e in source if e.footprint]
-    return Geometry(shapely.box(*shapely.total_bounds(shapes)), proj.crs, geodesic=False)
+    return Geometry(box(*shapely.total_bounds(shapes)), proj.crs, geodesic=False)
 
 
 @algorithm("Collection.reduceColumns")

@@ -83,8 +83,13 @@ class Geometry:
         return content
 
 
+def box(west: float, south: float, east: float, north: float) -> shapely.Polygon:
+    """Return a rectangle with its corners in Earth Engine's order, from the south-west."""
+    return shapely.Polygon([(west, south), (east, south), (east, north), (west, north)])
+
+
 #: The footprint of what has none: the whole Earth.
-UNBOUNDED = Geometry(shapely.box(-180, -90, 180, 90), geodesic=False)
+UNBOUNDED = Geometry(box(-180, -90, 180, 90), geodesic=False)
 
 
 def _densified(shape: shapely.Geometry, crs: str, geodesic: bool) -> shapely.Geometry:
@@ -225,14 +230,14 @@ def multi_geometry(geometries: list[Any], crs: Grid | None, geodesic: Any, error
 @algorithm("GeometryConstructors.Rectangle")
 def rectangle(coordinates: list[Any], crs: Grid | None, geodesic: Any, even_odd: bool) -> Geometry:
     (west, south), (east, north) = _nested(coordinates, 2)
-    return _built(lambda _: shapely.box(west, south, east, north), None, crs, geodesic)
+    return _built(lambda _: box(west, south, east, north), None, crs, geodesic)
 
 
 @algorithm("GeometryConstructors.BBox")
 def bbox(west: float, south: float, east: float, north: float) -> Geometry:
     if east < west:
         raise NotImplementedByEmulator("A box across the antimeridian")
-    return Geometry(shapely.box(west, max(south, -90), east, min(north, 90)), geodesic=False)
+    return Geometry(box(west, max(south, -90), east, min(north, 90)), geodesic=False)
 
 
 def _system(proj: Grid | None) -> str:
@@ -345,9 +350,8 @@ def centroid(shape: Geometry, error: Any, proj: Grid | None) -> Geometry:
 
 @algorithm("Geometry.bounds")
 def bounds(shape: Geometry, error: Any, proj: Grid | None) -> Geometry:
-    system = proj.crs if proj else shape.crs
-    box = shapely.box(*shape.projected(system).bounds)
-    return Geometry(box, system, geodesic=False)
+    system = proj.crs if proj else LONLAT
+    return Geometry(box(*shape.projected(system).bounds), system, geodesic=False)
 
 
 @algorithm("Geometry.convexHull")

@@ -18,7 +18,8 @@ def cloud_mask(image: ee.Image, scenes: ee.ImageCollection, parameters: MaskPara
     Cloud is what either tree finds, and what is brighter than its background; without a
     background image the trees decide alone.
     """
-    reflectance = image.divide(REFLECTANCE_SCALE)
+    # In double precision a digital number on a threshold divides to just that threshold.
+    reflectance = image.toDouble().divide(REFLECTANCE_SCALE)
     trees = decision_tree(reflectance, TREE2).Or(decision_tree(reflectance, TREE3))
     brightened = _brightened(reflectance, image, scenes, parameters)
     return trees.Or(brightened).multiply(CLOUD).toByte().rename("class")

@@ -254,3 +254,10 @@ def test_many_images_at_once_are_filtered_as_one_by_one(ee_emulator, name):
     at_once = Collection(images, None, "C", True, stored)
     one_by_one = Collection(images, None, "C", True)
     assert chosen(at_once) == chosen(one_by_one)
+
+
+def test_bounds_start_in_the_south_west(ee_emulator):
+    # google/earthengine-community, samples/python/apidocs/ee_geometry_polygon_bounds.py prints so.
+    planar = ee.Geometry.Rectangle([3, 4, 1, 2], None, False)
+    ring = planar.bounds().coordinates().getInfo()
+    assert ring == [[[1, 2], [3, 2], [3, 4], [1, 4], [1, 2]]]
