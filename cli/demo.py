@@ -25,13 +25,19 @@ def scenes_and_run(given: list[Path], out: Path) -> tuple[list[Path], RunConfigu
 
     Writes the run as `run.yaml` below `out`, to be read and changed.
     """
-    scenes = given or [synthetic.write_region(out / "region")]
+    scenes = given or _synthetic(out / "region")
     content = _run_over(scenes[0])
     if not given:
         content["land"] = _inland(content["region"])
     out.mkdir(parents=True, exist_ok=True)
     (out / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return scenes, parse_run(content, out, "demo")
+
+
+def _synthetic(folder: Path) -> list[Path]:
+    """Write the synthetic region, if it is not there; return its images and its truth."""
+    images = synthetic.write_region(folder)
+    return [images, folder / "truth"]
 
 
 def _run_over(scenes: Path) -> dict[str, Any]:
