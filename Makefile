@@ -1,7 +1,6 @@
 # Every target installs what it needs into .venv; only Python 3.11 or later and make are wanted.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-OUT ?= out/demo
 BIN := .venv/bin
 
 .PHONY: help setup demo test soak check bench conformance clean
@@ -11,8 +10,8 @@ help: ## Show this list
 
 setup: .venv/dev ## Install everything for work on Verdure into .venv
 
-demo: .venv/local ## Mask a synthetic region, or SCENES="FOLDER ...", and draw the results in OUT
-	$(BIN)/verdure demo --out $(OUT) $(foreach folder,$(SCENES),--scenes $(folder))
+demo: .venv/local ## Mask a synthetic region, or SCENES="FOLDER ...", and draw the results in out/
+	$(BIN)/verdure demo $(if $(OUT),--out $(OUT)) $(foreach folder,$(SCENES),--scenes $(folder))
 
 test: .venv/dev ## Run all tests; those that need Google's emulators are skipped where these are absent
 	$(BIN)/python -m pytest

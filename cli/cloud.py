@@ -3,18 +3,12 @@
 import time
 
 from cli.drive import Outcome, Report
-from shared.config import Settings, read_settings
 from shared.domain.exports import FINAL
 from shared.domain.runs import Run, RunState
 from shared.services import Services
 
 #: Seconds between two looks at the ledger: counting costs a read for 1,000 documents.
 PAUSE = 30.0
-
-
-def settings() -> Settings:
-    """Return the settings of the environment; without VERDURE_STACK they are the cloud's."""
-    return read_settings()
 
 
 def follow(services: Services, run: Run, report: Report) -> Outcome:

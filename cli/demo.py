@@ -13,6 +13,7 @@ from cli.earth_engine_emulator import PROJECT
 from emulator.scenes import folder, synthetic
 from shared.config import parse_run
 from shared.domain.runs import RunConfiguration
+from shared.errors import InvalidConfiguration
 
 #: Share of the synthetic region's width and height that the demo takes for land.
 INLAND = 0.68
@@ -23,15 +24,24 @@ DESTINATION = f"projects/{PROJECT}/assets/verdure/masks"
 def scenes_and_run(given: list[Path], out: Path) -> tuple[list[Path], RunConfiguration]:
     """Return the scene folders to serve and the run over all their images.
 
-    Writes the run as `run.yaml` below `out`, to be read and changed.
+    Writes the run as `run.yaml` below `out`, for people to read, copy and change.
     """
     scenes = given or _synthetic(out / "region")
     content = _run_over(scenes[0])
     if not given:
         content["land"] = _inland(content["region"])
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "run.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    _write_once(out / "run.yaml", yaml.safe_dump(content, sort_keys=False))
     return scenes, parse_run(content, out, "demo")
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a run's configuration, unless the folder has one already, which must be the same."""
+    if path.exists() and path.read_text() != text:
+        raise InvalidConfiguration(
+            [f"{path.parent} holds another demo; choose another --out, or remove the folder"]
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def _synthetic(folder: Path) -> list[Path]:

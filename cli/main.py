@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +22,7 @@ from cli.progress import console, export_bars
 from cli.summary import Summary, failures, summarize, table
 from emulator.scenes.folder import InvalidSceneFolder
 from shared import bootstrap
-from shared.config import Settings, read_run
+from shared.config import Settings, read_run, read_settings
 from shared.domain import exports
 from shared.domain.exports import FINAL, Export
 from shared.domain.runs import RunConfiguration, register
@@ -64,7 +65,9 @@ Configuration = Annotated[Path, typer.Argument(help="Run configuration (YAML).")
 @app.command()
 def demo(
     scenes: Scenes = None,
-    out: Out = Path("out/demo"),
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for everything  [default: out/NAME]")
+    ] = None,
     stack: Stack = StackName.EMBEDDED,
     as_json: Json = False,
 ) -> None:
@@ -72,6 +75,7 @@ def demo(
     with _errors_for_people():
         if stack is StackName.CLOUD:
             raise InvalidConfiguration(["the demo runs on this machine; see `verdure run`"])
+        out = out or Path("out") / (scenes[0].resolve().name if scenes else "demo")
         folders, wanted = demo_run.scenes_and_run(scenes or [], out)
         _run_locally(wanted, folders, out, stack, as_json)
 
@@ -155,7 +159,7 @@ def _run_locally(
 
 def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
     begin = time.monotonic()
-    services = bootstrap.build(cloud.settings())
+    services = bootstrap.build(replace(read_settings(), stack=StackName.CLOUD))
     with export_bars() as report:
         outcome = cloud.follow(services, register(wanted), report)
     records = services.ledger.exports(wanted.name)
@@ -198,7 +202,7 @@ def _ledger(out: Path, stack: StackName) -> Ledger:
                 [f"{out} has no run in it; name the folder of one with --out"]
             )
         return bootstrap.build(Settings(stack, PROJECT, out)).ledger
-    return bootstrap.build(cloud.settings()).ledger
+    return bootstrap.build(replace(read_settings(), stack=stack)).ledger
 
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:

@@ -81,6 +81,16 @@ def test_a_folder_without_scenes_is_refused(tmp_path):
     assert "scenes.json" in ended.err
 
 
+@needs_real_scenes
+def test_a_folder_that_holds_another_demo_is_left_alone(real, scenes):
+    _, out = real
+    before = (out / "summary.json").read_text()
+    ended = verdure("demo", "--scenes", scenes, "--out", out)
+    assert ended.code == 2
+    assert "holds another demo" in ended.err
+    assert (out / "summary.json").read_text() == before
+
+
 def test_help_names_every_command():
     ended = verdure("--help")
     assert ended.code == 0

@@ -6,11 +6,15 @@ import ee
 import pystac
 import pytest
 
+from cli import earth_engine_emulator, stacks
+from cli.drive import drive
+from emulator.scenes.synthetic import write_metadata_only
 from shared.domain import exports
 from shared.domain.exports import State
+from shared.domain.runs import register
 from shared.messages import EndedTask, ExportFinished, ImageFound, decode
 
-from .conftest import IMAGES, few
+from .conftest import IMAGES, configuration, few
 
 # What depends on when, and on which of two messages came first.
 VOLATILE = {
@@ -80,6 +84,28 @@ def test_free_slots_are_filled_until_all_is_done(pipeline):
         assert rounds < 20
     assert pipeline.statistics()["peak_queued_tasks"] <= 5
     assert pipeline.statistics()["exports_started"] == IMAGES
+
+
+@pytest.mark.parametrize("images", [100, pytest.param(1000, marks=pytest.mark.soak)])
+def test_the_queue_never_holds_more_than_the_ceiling(tmp_path, images):
+    scenes = write_metadata_only(tmp_path / "region", images)
+    with stacks.start("embedded", tmp_path / "out", [scenes], ["--metadata-only"]) as stack:
+        run = register(configuration(**few(20)))
+        assert drive(stack, run, lambda counts: None).counts == {"SUCCEEDED": images}
+        counted = earth_engine_emulator.statistics(stack.earth_engine_url)
+    assert counted["exports_started"] == images
+    assert 1 < counted["peak_queued_tasks"] <= 20
+
+
+def test_the_ceiling_holds_when_nothing_ends(start_pipeline):
+    with start_pipeline("--concurrency", "0") as pipeline:
+        pipeline.start(**few(5))
+        for _ in range(3):
+            pipeline.tick("find_images")
+            pipeline.tick("watch_exports")
+            pipeline.deliver()
+        assert pipeline.statistics()["peak_queued_tasks"] == 5
+        assert pipeline.services.ledger.count_by_state("demo")["STARTED"] == 5
 
 
 def test_a_task_whose_starter_crashed_is_adopted(start_pipeline):
