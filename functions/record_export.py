@@ -60,7 +60,8 @@ def _record_output(
     problems = outputs.check(record, output)
     now = services.now()
     if problems:
-        reason = f"output refused: {'; '.join(problems)}"
+        asset_id = f"{run.configuration.destination}/{record.image_id}"
+        reason = f"output refused: {'; '.join(problems)}; delete {asset_id} before a new attempt"
         services.ledger.change(
             record.export_id, lambda x: exports.fail(x, Failure.PERMANENT, reason, now)
         )

@@ -10,7 +10,7 @@ TREE_BANDS = ("B1", "B2", "B3", "B5", "B6", "B8A", "B10", "B11", "B12")
 
 @dataclass(frozen=True)
 class FoundImage:
-    """One image of a collection. `crs` is that of band B2, `footprint` GeoJSON in EPSG:4326."""
+    """One image of a collection; `crs` of its first band, `footprint` GeoJSON in EPSG:4326."""
 
     image_id: str  # system:index
     sensed_ms: int  # system:time_start, ms since 1970, UTC

@@ -34,7 +34,7 @@ def images_page(run: RunConfiguration, page: int) -> ee.List:
             "tile": image.get("MGRS_TILE"),
             "platform": image.get("SPACECRAFT_NAME"),
             "bands": image.bandNames(),
-            "crs": image.select("B2").projection().crs(),
+            "crs": image.select(0).projection().crs(),
         }
         if land is not None:
             # 100 m: a footprint's edge is not known better, and exactness costs time.

@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import date
@@ -123,3 +124,16 @@ def test_other_parameters_are_other_outputs(pipeline):
     other = replace(configuration().mask, difference=0.05)
     pipeline.start(mask=other)
     assert pipeline.tick("find_images")["found"] == IMAGES
+
+
+def test_images_without_the_bands_that_the_mask_reads_are_skipped(tmp_path, scenes):
+    content = json.loads((scenes / "scenes.json").read_text())
+    content["bands"] = content["bands"][:9]  # B1 to B8A: no B10, B11, B12
+    folder = tmp_path / "few-bands"
+    folder.mkdir()
+    (folder / "scenes.json").write_text(json.dumps(content))
+    with stacks.start("embedded", tmp_path / "out", [folder], ["--metadata-only"]) as stack:
+        stack.services.ledger.add_run(register(configuration()))
+        assert stack.tick("find_images")["released"] == 0
+        reasons = {x.reason for x in stack.services.ledger.exports("demo")}
+    assert reasons == {"bands missing: B10, B11, B12"}
