@@ -39,13 +39,15 @@ def command(*arguments):
 
 
 def verdure(*arguments, **environment):
+    # Another test's Firestore and Pub/Sub are not this command's.
+    inherited = {k: v for k, v in os.environ.items() if not k.endswith("_EMULATOR_HOST")}
     done = subprocess.run(
         command(*arguments),
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=280,
-        env={**os.environ, "COLUMNS": "300", **environment},
+        env={**inherited, "COLUMNS": "300", **environment},
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
