@@ -66,7 +66,9 @@ class Courier:
     def __init__(self, bus: SqliteBus, functions: Iterable[Function], project: str) -> None:
         self._bus = bus
         self._functions = {x.topic: x for x in functions if x.topic}
-        self._clients = {x.name: application(x).test_client() for x in self._functions.values()}
+        self._clients = {
+            x.name: application(x).test_client(use_cookies=False) for x in self._functions.values()
+        }
         self._project = project
 
     def deliver(self) -> None:

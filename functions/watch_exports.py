@@ -16,7 +16,7 @@ from shared.services import Services, Task
 
 #: Exports in one message: one request checks that many outputs with a small reduction each,
 #: well within Earth Engine's five minutes and 100 MiB for an interactive answer.
-BATCH = 25
+BATCH = 50
 
 #: A claim or a task this old without a trace in Earth Engine's listing is lost: longer than
 #: a delivery can last (600 s), and than listings have been seen to lag behind.

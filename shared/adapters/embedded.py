@@ -23,6 +23,7 @@ from shared.services import Transition
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 10000;
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, name TEXT, state TEXT, body TEXT);
 CREATE TABLE IF NOT EXISTS exports (

@@ -1,7 +1,7 @@
 """Firestore as the ledger: collections `runs` and `exports`, a document a record.
 
-FIRESTORE_EMULATOR_HOST, if set, is the client's own affair. The composite index that
-`waiting` needs is declared in infra/.
+FIRESTORE_EMULATOR_HOST, if set, is the client's own affair. In the cloud, `waiting` needs a
+composite index on run, state, queued_at and export_id, all ascending.
 """
 
 from collections.abc import Iterable, Sequence

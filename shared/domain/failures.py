@@ -4,14 +4,14 @@ import re
 
 from shared.domain.exports import Failure
 
-#: First match wins. Texts from guides/debugging, guides/usage and public issue threads;
-#: docs/architecture.md lists them. What is not listed is taken as permanent: a failure
-#: nobody knows is shown to a person rather than paid for three times.
+#: First match wins. Texts from guides/debugging, guides/usage and public issue threads. What is
+#: not listed is taken as permanent: a failure nobody knows is shown to a person rather than
+#: paid for three times.
 _CAUSES = (
-    (r"quota exceeded|not enough space|too many assets|storage limit", Failure.QUOTA),
+    (r"quota exceeded|exceeds? the quota|not enough space", Failure.QUOTA),
     (
-        r"internal error|computation timed out|too many concurrent|service unavailable"
-        r"|deadline exceeded|try again|user memory limit exceeded|task was cancelled by the system",
+        r"internal error|timed out|too many concurrent|user memory limit exceeded"
+        r"|unavailable|deadline exceeded|try again",
         Failure.TRANSIENT,
     ),
 )

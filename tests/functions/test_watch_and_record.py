@@ -269,3 +269,15 @@ def test_twice_and_in_random_order_is_the_same_as_once_and_in_order(start_pipeli
         with start_pipeline() as pipeline:
             assert play(pipeline, random.Random(number)) == expected
     assert expected[1] == IMAGES
+
+
+def test_a_full_asset_quota_puts_images_back_and_loses_none(start_pipeline):
+    # Two assets are the destination and its folder, so five masks fit.
+    with start_pipeline("--max-assets", "7") as pipeline:
+        started(pipeline)
+        finish(pipeline)
+        states = pipeline.services.ledger.count_by_state("demo")
+        assert states == {"SUCCEEDED": 5, "FOUND": IMAGES - 5}
+        waiting = [x for x in pipeline.exports() if x.state is State.FOUND]
+        assert all("Asset quota exceeded" in x.reason for x in waiting)
+        assert all((x.attempt, x.failures) == (2, 1) for x in waiting)
