@@ -121,7 +121,8 @@ class EmbeddedStack:
         return self.services.bus
 
     def close(self) -> None:
-        """Close the file behind the ledger and the bus."""
+        """Close connections, and the file behind the ledger and the bus."""
+        self.services.earth_engine.close()
         self.bus.close()
 
     def tick(self, function: str) -> dict[str, int]:
@@ -156,6 +157,10 @@ class EmulatorsStack:
         bootstrap.use(self.services)
         self._pushes = pushes
         self._scheduler = Scheduler(read_pipeline().values())
+
+    def close(self) -> None:
+        """Close connections."""
+        self.services.earth_engine.close()
 
     def tick(self, function: str) -> dict[str, int]:
         """Do what Cloud Scheduler does."""
@@ -196,7 +201,8 @@ def start(
             pushes = exits.enter_context(
                 google_emulators.running(project, read_pipeline().values())
             )
-            yield EmulatorsStack(Settings(kind, project, None, url), pushes)
+            stack = EmulatorsStack(Settings(kind, project, None, url), pushes)
+            yield exits.enter_context(closing(stack))
 
 
 def _backoff(function: Function, failures: int) -> float:

@@ -103,6 +103,9 @@ class EarthEngine(Protocol):
         (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels).
         """
 
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+
 
 @dataclass(frozen=True)
 class Services:
