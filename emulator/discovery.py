@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any
 
 PROJECT = "^projects/[^/]+$"
-ASSET = "^projects/[^/]+/assets/.+$"
 ASSET_OR_ROOT = "^projects/[^/]+/assets/.*$"
 CONFIG = "^projects/[^/]+/config$"
 

@@ -15,7 +15,14 @@ from emulator.functions.dates import Date, date
 from emulator.functions.geometry import Geometry, box
 from emulator.functions.images import image, load_image
 from emulator.functions.reducers import Reducer, reduce_records
-from emulator.functions.values import Collection, Feature, catalogue, ordered, property_of
+from emulator.functions.values import (
+    Collection,
+    Feature,
+    catalogue,
+    not_found,
+    ordered,
+    property_of,
+)
 from emulator.raster import Image
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
 from emulator.stored import StoredCollection
@@ -157,10 +164,7 @@ def feature(shape: Any, metadata: dict[str, Any], geometry_key: str | None) -> F
 def load_collection(asset: str, version: Any) -> Collection:
     stored = catalogue().collection(asset)
     if stored is None:
-        raise EarthEngineError(
-            f"ImageCollection.load: ImageCollection asset '{asset}' not found "
-            "(does not exist or caller does not have access)."
-        )
+        raise not_found("ImageCollection.load", "ImageCollection", asset)
     return _loaded(stored, asset)
 
 
@@ -172,10 +176,7 @@ def _loaded(stored: StoredCollection, asset: str | None) -> Collection:
 def load_table(asset: str, geometry_column: Any, version: Any) -> Collection:
     rows = catalogue().table(asset)
     if rows is None:
-        raise EarthEngineError(
-            f"Collection.loadTable: Collection asset '{asset}' not found "
-            "(does not exist or caller does not have access)."
-        )
+        raise not_found("Collection.loadTable", "Collection", asset)
     return Collection((_from_geojson(i, row) for i, row in enumerate(rows)), id=asset)
 
 

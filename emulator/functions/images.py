@@ -19,7 +19,7 @@ from emulator.functions.elementwise import (
 )
 from emulator.functions.geometry import Geometry
 from emulator.functions.reducers import Reducer, named
-from emulator.functions.values import Collection, catalogue
+from emulator.functions.values import Collection, catalogue, not_found
 from emulator.raster import (
     BOOLEAN,
     DEFAULT_GRID,
@@ -75,10 +75,7 @@ def image(value: Any) -> Image:
 def load(asset: str, version: Any) -> Image:
     stored = catalogue().image(asset)
     if stored is None:
-        raise EarthEngineError(
-            f"Image.load: Image asset '{asset}' not found "
-            "(does not exist or caller does not have access)."
-        )
+        raise not_found("Image.load", "Image", asset)
     return load_image(stored)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import shapely
 
+from emulator.errors import EarthEngineError
 from emulator.functions.geometry import Geometry
 from emulator.stored import StoredCollection, StoredImage
 
@@ -29,6 +30,14 @@ CATALOGUE: ContextVar[Catalogue] = ContextVar("catalogue")
 def catalogue() -> Catalogue:
     """Return the catalogue of the evaluation under way."""
     return CATALOGUE.get()
+
+
+def not_found(algorithm: str, kind: str, asset: str) -> EarthEngineError:
+    """Return the error of a load without a result; Earth Engine does not tell the two causes."""
+    return EarthEngineError(
+        f"{algorithm}: {kind} asset '{asset}' not found "
+        "(does not exist or caller does not have access)."
+    )
 
 
 class Feature:

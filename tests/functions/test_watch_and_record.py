@@ -32,12 +32,18 @@ def later(pipeline, **delta):
     bootstrap.use(replace(pipeline.services, now=lambda: now() + timedelta(**delta)))
 
 
-def started(pipeline, **changes):
-    """A run whose exports are all started and ended in Earth Engine."""
+def submitted(pipeline, **changes):
+    """A run whose exports are all in Earth Engine's queue."""
     run = pipeline.start(**changes)
     pipeline.tick("find_images")
     for delivery in pipeline.taken():
         pipeline.post("mask_image", delivery.data, delivery.message_id)
+    return run
+
+
+def started(pipeline, **changes):
+    """A run whose exports are all started and ended in Earth Engine."""
+    run = submitted(pipeline, **changes)
     pipeline.wait_for_tasks()
     return run
 
@@ -163,10 +169,7 @@ def test_a_vanished_task_whose_output_exists_is_a_success(pipeline):
 
 def test_a_success_without_visible_output_is_asked_for_again(start_pipeline):
     with start_pipeline("--concurrency", "0") as pipeline:
-        run = pipeline.start()
-        pipeline.tick("find_images")
-        for delivery in pipeline.taken():
-            pipeline.post("mask_image", delivery.data, delivery.message_id)
+        run = submitted(pipeline)
         record = pipeline.exports()[0]
         ended = EndedTask(record.export_id, 1, "SUCCEEDED", record.operation)
         assert pipeline.post("record_export", ExportFinished(run.run_id, (ended,))) == 500
@@ -184,10 +187,7 @@ def test_a_success_without_visible_output_is_asked_for_again(start_pipeline):
 )
 def test_a_failed_task_is_tried_again_or_not_by_its_reason(start_pipeline, error, state):
     with start_pipeline("--concurrency", "0") as pipeline:
-        run = pipeline.start()
-        pipeline.tick("find_images")
-        for delivery in pipeline.taken():
-            pipeline.post("mask_image", delivery.data, delivery.message_id)
+        run = submitted(pipeline)
         record = pipeline.exports()[0]
         ended = EndedTask(record.export_id, 1, "FAILED", record.operation, error)
         assert pipeline.post("record_export", ExportFinished(run.run_id, (ended,))) == 200
@@ -212,11 +212,7 @@ def test_a_destination_that_was_deleted_fails_its_exports_with_earth_engines_wor
 def test_somebody_elses_asset_in_the_way_is_a_failure_that_says_so(pipeline):
     started(pipeline)
     finish(pipeline)
-    pipeline.start(name="other", mask=exports_with_other_parameters())
-    pipeline.tick("find_images")
-    for delivery in pipeline.taken():
-        pipeline.post("mask_image", delivery.data, delivery.message_id)
-    pipeline.wait_for_tasks()
+    started(pipeline, name="other", mask=exports_with_other_parameters())
     finish(pipeline)
     reasons = {x.reason for x in pipeline.exports("other")}
     assert pipeline.services.ledger.count_by_state("other") == {"FAILED": IMAGES}
