@@ -1,5 +1,6 @@
 """Runs a local stack until nothing is left to do, and says how far it is."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -49,8 +50,14 @@ def drive(stack: Stack, run: Run, report: Report) -> Outcome:
             return Outcome(counts, _stuck(counts))
         released = stack.tick("watch_exports")["released"]
         pause = SHORTEST_PAUSE if released else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
-        if not released and stack.next_delivery() is None:
-            time.sleep(pause)
+        if not released:
+            time.sleep(min(pause, _until_next_delivery(stack)))
+
+
+def _until_next_delivery(stack: Stack) -> float:
+    """Return the seconds until a message is due: none for what was just published."""
+    due = stack.next_delivery()
+    return math.inf if due is None else max(0.0, due - time.time())
 
 
 def _is_stuck(stack: Stack, counts: Mapping[str, int]) -> bool:
