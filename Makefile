@@ -19,6 +19,9 @@ test: .venv/dev ## Run all tests; those that need Google's emulators are skipped
 soak: .venv/dev ## Run the long proofs: many moments of a kill, many orders of messages
 	$(BIN)/python -m pytest -m soak
 
+conformance: .venv/dev ## Ask the emulator what Earth Engine is published to answer, algorithm by algorithm
+	$(BIN)/python -m pytest tests/emulator/conformance
+
 check: .venv/dev ## Lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

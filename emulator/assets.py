@@ -18,8 +18,10 @@ from emulator.database import Database
 from emulator.errors import EarthEngineError
 from emulator.stored import StoredBand, StoredCollection, StoredImage
 
-AssetType = Literal["FOLDER", "IMAGE_COLLECTION", "IMAGE"]
+AssetType = Literal["FOLDER", "IMAGE_COLLECTION", "IMAGE", "TABLE", "CLASSIFIER"]
 
+#: Assets that have others below them.
+CONTAINERS = ("FOLDER", "IMAGE_COLLECTION")
 #: Default quota of a project (https://developers.google.com/earth-engine/guides/usage).
 MAX_BYTES = 250 * 10**9
 MAX_ASSETS = 10_000
@@ -54,7 +56,7 @@ END;
 
 @dataclass(frozen=True)
 class Asset:
-    """A folder, a collection or an image, as the REST API knows it."""
+    """A folder, a collection, an image, a table or a classifier, as the REST API knows it."""
 
     name: str  # projects/P/assets/…
     type: AssetType
@@ -63,7 +65,7 @@ class Asset:
     size_bytes: int = 0
     bands: tuple[StoredBand, ...] = ()
     footprint: Mapping[str, Any] | None = None
-    pixels: str | None = None  # name of the folder that holds the bands' files
+    pixels: str | None = None  # name of the folder of files: bands, or a document
 
     def image(self) -> StoredImage:
         """Return the image that an expression loads."""
@@ -117,6 +119,11 @@ class AssetStore:
         if asset is None or asset.type != "IMAGE_COLLECTION":
             return None
         return StoredCollection([self._loaded(row) for row in self._children(asset_id)])
+
+    def folder(self, asset_id: str, kind: AssetType) -> Path | None:
+        """Return the folder of a table's or classifier's document, or None where there is none."""
+        asset = self.find(asset_id)
+        return self._folder / asset.pixels if asset and asset.type == kind else None
 
     def _loaded(self, row: sqlite3.Row) -> StoredImage:
         """Return the image of a row, the same object as long as the asset is the same."""
@@ -177,7 +184,7 @@ class AssetStore:
             self._check_place(asset)
             self._check_quota(1, asset.size_bytes)
             return None
-        if not existing.type == asset.type == "IMAGE":
+        if existing.type != asset.type or asset.type in CONTAINERS:
             raise _cannot_overwrite(asset)
         self._check_quota(0, asset.size_bytes - existing.size_bytes)
         return existing.pixels
@@ -277,7 +284,7 @@ class AssetStore:
         self.check_name(asset.name)
         parent = _parent(asset.name)
         kind = "FOLDER" if parent == self.root else self.get(parent).type
-        if kind == "IMAGE" or (kind == "IMAGE_COLLECTION" and asset.type != "IMAGE"):
+        if kind not in CONTAINERS or (kind == "IMAGE_COLLECTION" and asset.type != "IMAGE"):
             raise EarthEngineError(f"Asset '{parent}' cannot contain a {asset.type}.")
         if self.find(asset.name):
             raise _cannot_overwrite(asset)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from emulator import documents
 from emulator.assets import Asset, AssetStore, not_found
 from emulator.clock import NEVER
 from emulator.resources import PUBLIC_ROOT
@@ -37,8 +38,14 @@ class Catalogue:
         )
 
     def table(self, asset_id: str) -> Sequence[Mapping[str, Any]] | None:
-        """Return None: the emulator holds no tables yet."""
-        return None
+        """Return the features of a table asset, or None where there is none."""
+        folder = self._assets.folder(asset_id, "TABLE")
+        return documents.read_table(folder) if folder else None
+
+    def classifier(self, asset_id: str) -> Mapping[str, Any] | None:
+        """Return a classifier asset, or None where there is none."""
+        folder = self._assets.folder(asset_id, "CLASSIFIER")
+        return documents.read_classifier(folder) if folder else None
 
     def asset(self, name: str) -> Asset:
         """Return an asset that must exist."""

@@ -1,14 +1,12 @@
 """The evaluation engine: a REST Expression in, a value or JSON out."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from emulator.errors import EarthEngineError
 from emulator.functions.dates import Date, DateRange
-from emulator.functions.geometry import Geometry
 from emulator.functions.projections import ErrorMargin
-from emulator.functions.values import CATALOGUE, Catalogue, Collection, Feature
+from emulator.functions.values import CATALOGUE, Catalogue, Collection, Feature, number_json
 from emulator.graph import Graph, on_deep_stack
 from emulator.raster import Band, Grid, Image, PixelType
 
@@ -38,7 +36,7 @@ def _json(value: Any) -> Any:
         case None | bool() | int() | str():
             return value
         case float():
-            return value if math.isfinite(value) else _not_finite(value)
+            return number_json(value)
         case list():
             return [_json(item) for item in value]
         case dict():
@@ -49,8 +47,6 @@ def _json(value: Any) -> Any:
             return _feature(value)
         case Collection():
             return _collection(value)
-        case Geometry():
-            return value.to_json()
         case Date():
             return {"type": "Date", "value": value.millis}
         case DateRange():
@@ -61,13 +57,9 @@ def _json(value: Any) -> Any:
             return _pixel_type(value)
         case ErrorMargin():
             return {"type": "ErrorMargin", "unit": value.unit, "value": value.value}
+    if hasattr(value, "to_json"):
+        return value.to_json()
     raise EarthEngineError(f"Object of type {type(value).__name__} cannot be encoded as JSON.")
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
 
 
 def _pixel_type(kind: PixelType) -> dict[str, Any]:

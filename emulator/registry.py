@@ -105,6 +105,11 @@ def signatures() -> dict[str, dict[str, Any]]:
     return {entry["name"].removeprefix("algorithms/"): entry for entry in entries}
 
 
+def registered() -> frozenset[str]:
+    """Return the names of all algorithms that the emulator has."""
+    return frozenset(_functions)
+
+
 @functools.cache
 def lookup(name: str) -> Algorithm:
     """Return the algorithm with a public name."""

@@ -1,6 +1,7 @@
 """The algorithms, one module for each family; importing the package registers them."""
 
 from emulator.functions import (
+    arrays,
     dates,
     elements,
     elementwise,
@@ -18,6 +19,7 @@ from emulator.functions import (
 )
 
 __all__ = [
+    "arrays",
     "dates",
     "elements",
     "elementwise",

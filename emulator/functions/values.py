@@ -1,5 +1,6 @@
 """Features, collections and the catalogue that a graph is evaluated against."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -21,7 +22,10 @@ class Catalogue(Protocol):
         """Return a collection's images by its id."""
 
     def table(self, id: str) -> Sequence[Mapping[str, Any]] | None:
-        """Return a table's GeoJSON features by its id."""
+        """Return a table's features (GeoJSON, properties as `value:compute` writes them)."""
+
+    def classifier(self, id: str) -> Mapping[str, Any] | None:
+        """Return a trained classifier, as `classifiers.encode` wrote it, by its id."""
 
 
 CATALOGUE: ContextVar[Catalogue] = ContextVar("catalogue")
@@ -38,6 +42,15 @@ def not_found(algorithm: str, kind: str, asset: str) -> EarthEngineError:
         f"{algorithm}: {kind} asset '{asset}' not found "
         "(does not exist or caller does not have access)."
     )
+
+
+def number_json(value: float) -> float | str:
+    """Return what JSON can hold of a number: infinities and NaN go as text."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 class Feature:
