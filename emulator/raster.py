@@ -23,6 +23,7 @@ from affine import Affine
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
+from emulator.array_pixels import BlockFunction, aligned, is_ragged, over_arrays
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
 from emulator.stored import StoredBand
@@ -241,7 +242,7 @@ BOOLEAN = PixelType("int", 0, 1)
 class Pixels(NamedTuple):
     """A box of one band: values, and masks from 0 (invalid) to 1."""
 
-    data: Array
+    data: Array  # (rows, columns), or arrays per pixel: see array_pixels
     mask: Array  # float32
 
 
@@ -420,6 +421,9 @@ def pointwise(
     pixel_type: PixelType | None = None,
 ) -> Band:
     """Return a band whose every value depends on the inputs' values at the same pixel."""
+    if dimensions := max((band.pixel_type.dimensions for band in inputs), default=0):
+        kind = replace(pixel_type or template.pixel_type, dimensions=dimensions)
+        return blockwise(template, inputs, lambda *blocks: function(*aligned(blocks)), kind)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = [read(band, box) for band in inputs]
@@ -429,12 +433,28 @@ def pointwise(
     return template.derived(compute, inputs, pixel_type)
 
 
-def constant_band(name: str, value: float, pixel_type: PixelType) -> Band:
-    """Return an unbounded band with one value everywhere."""
-    scalar = pixel_type.dtype.type(value)
+def blockwise(
+    template: Band, inputs: Sequence[Band], function: BlockFunction, pixel_type: PixelType
+) -> Band:
+    """Return a band whose every array or number depends on the inputs' at the same pixel."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        return Pixels(np.broadcast_to(scalar, box.shape), ones(box.shape))
+        pixels = [read(band, box) for band in inputs]
+        mask = combined(p.mask for p in pixels)
+        scalar = not pixel_type.dimensions
+        return Pixels(
+            *over_arrays(function, [p.data for p in pixels], mask, pixel_type.dtype, scalar)
+        )
+
+    return template.derived(compute, inputs, pixel_type)
+
+
+def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Band:
+    """Return an unbounded band with one number or array everywhere."""
+    content = np.asarray(value, pixel_type.dtype)
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        return Pixels(np.broadcast_to(content, box.shape + content.shape), ones(box.shape))
 
     return Band(name, pixel_type, DEFAULT_GRID, compute)
 
@@ -613,6 +633,7 @@ def export_grid(image: Image) -> PixelBox:
 @on_deep_stack
 def read(image: Image, box: PixelBox) -> list[Pixels]:
     """Return the pixels of every band in a box."""
+    require_numbers(image.bands)
     parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
     if len(parts) == 1:
         return parts[0][1]
@@ -634,9 +655,24 @@ def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox,
             yield (
                 tile,
                 [
-                    Pixels(pixels.data.astype(band.pixel_type.dtype, copy=False), pixels.mask)
+                    Pixels(typed(pixels.data, band.pixel_type), pixels.mask)
                     for band, pixels in zip(bands, reader.tile(bands, tile), strict=True)
                 ],
+            )
+
+
+def typed(data: Array, kind: PixelType) -> Array:
+    """Return a box's values in the numpy type of a pixel type."""
+    return data if is_ragged(data) else data.astype(kind.dtype, copy=False)
+
+
+def require_numbers(bands: Sequence[Band]) -> None:
+    """Raise if a band's pixels are arrays, which no file format holds."""
+    for band in bands:
+        if band.pixel_type.dimensions:
+            raise EarthEngineError(
+                f"Band '{band.name}' has array values of dimension {band.pixel_type.dimensions}: "
+                "only scalar bands can be written. Use arrayFlatten() or arrayGet()."
             )
 
 
@@ -649,6 +685,7 @@ def write_bands(
     `pyramiding` maps band names, and `.default`, to policies. Files are complete or absent:
     they get their names when they are written.
     """
+    require_numbers(image.bands)
     default = pyramiding.get(".default", "MEAN")
     stored = [
         StoredBand(

@@ -1,6 +1,7 @@
 """The algorithms, one module for each family; importing the package registers them."""
 
 from emulator.functions import (
+    array_images,
     arrays,
     dates,
     elements,
@@ -19,6 +20,7 @@ from emulator.functions import (
 )
 
 __all__ = [
+    "array_images",
     "arrays",
     "dates",
     "elements",

@@ -9,7 +9,9 @@ import numpy as np
 from rasterio.features import rasterize
 from scipy.special import ndtri
 
+from emulator.array_pixels import choose
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.arrays import EEArray
 from emulator.functions.elementwise import (
     cast_band,
     cast_values,
@@ -44,6 +46,7 @@ from emulator.raster import (
     pointwise,
     reprojected,
     stored_band,
+    typed,
 )
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
 from emulator.stored import StoredImage
@@ -57,7 +60,7 @@ def image(value: Any) -> Image:
     match value:
         case Image():
             return value
-        case bool() | int() | float():
+        case bool() | int() | float() | EEArray():
             return constant(value)
         case str():
             return load(value, None)
@@ -97,6 +100,8 @@ def constant(value: Any) -> Image:
 
 
 def _constant(name: str, value: Any) -> Band:
+    if isinstance(value, EEArray):
+        return constant_band(name, value.values, value.band_type)
     if not isinstance(value, bool | int | float):
         raise NotImplementedByEmulator("An image of constants that are not numbers")
     return constant_band(name, value, number_type(value))
@@ -356,10 +361,10 @@ def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels, filler = read(band, box), read(by, box)
             if is_valid_everywhere(pixels.mask):
-                return Pixels(pixels.data.astype(kind.dtype, copy=False), pixels.mask)
+                return Pixels(typed(pixels.data, kind), pixels.mask)
             valid = pixels.mask > 0
             return Pixels(
-                np.where(valid, pixels.data, filler.data).astype(kind.dtype, copy=False),
+                typed(choose(valid, pixels.data, filler.data), kind),
                 np.where(valid, pixels.mask, filler.mask),
             )
 
@@ -380,8 +385,7 @@ def where(source: Image, test: Image, value: Image) -> Image:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels, condition, new = read(band, box), read(by, box), read(other, box)
             use = (condition.data != 0) & (condition.mask > 0) & (new.mask > 0)
-            data = np.where(use, new.data, pixels.data).astype(kind.dtype, copy=False)
-            return Pixels(data, pixels.mask)
+            return Pixels(typed(choose(use, new.data, pixels.data), kind), pixels.mask)
 
         return band.derived(compute, [band, by, other], kind)
 
@@ -401,6 +405,8 @@ def blend(bottom: Image, top: Image) -> Image:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             under, over = read(low, box), read(high, box)
             share = over.mask + under.mask * (1 - over.mask)
+            if kind.dimensions:  # arrays do not mix: the top shows where it is
+                return Pixels(choose(over.mask > 0, over.data, under.data), share)
             mixed = over.data * over.mask + under.data * (under.mask * (1 - over.mask))
             data = np.divide(mixed, share, out=np.zeros(box.shape), where=share > 0)
             return Pixels(_rounded(data, kind), share)
@@ -560,6 +566,8 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
     """Return a band for each output of a reducer; `bands` are those of each input."""
     if reducer.objects:
         raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
+    if any(band.pixel_type.dimensions for each in bands for band in each):
+        return [_picked(bands[0], reducer, name) for name in names]
     inputs = [band for each in bands for band in each]
     kinds = [union(*[band.pixel_type for band in each]) for each in bands]
 
@@ -584,6 +592,23 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
         return Band(name, kind, DEFAULT_GRID, pick, [outputs])
 
     return [output(i, name) for i, name in enumerate(names)]
+
+
+def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
+    """Return the first or last valid pixels of bands of arrays, which nothing else reduces."""
+    if reducer.outputs[0] not in ("first", "firstNonNull", "last", "lastNonNull"):
+        raise EarthEngineError(f"Reducer.{reducer.outputs[0]} does not reduce bands of arrays.")
+    inputs = bands if reducer.outputs[0].startswith("first") else bands[::-1]
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        data, mask = read(inputs[0], box)
+        for band in inputs[1:]:
+            below = read(band, box)
+            data = choose(mask > 0, data, below.data)
+            mask = np.where(mask > 0, mask, below.mask)
+        return Pixels(data, mask)
+
+    return Band(name, union(*[b.pixel_type for b in bands]), DEFAULT_GRID, compute, inputs)
 
 
 def _stacked_masks(masks: Sequence[Array]) -> Array:

@@ -15,11 +15,12 @@ from affine import Affine
 from rasterio.features import rasterize
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.arrays import make
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import clip, image, specified_grid, where
 from emulator.functions.reducers import Reducer, outputs_of
 from emulator.functions.values import Collection, Feature
-from emulator.raster import Array, Grid, Image, PixelBox, Pixels, coordinates, read_tiles
+from emulator.raster import Array, Band, Grid, Image, PixelBox, Pixels, coordinates, read_tiles
 from emulator.registry import algorithm
 
 LEAST_COVERAGE = 1 / 256  # of a pixel; Earth Engine's guide says about 0.5 %
@@ -69,8 +70,22 @@ def _selected(
             yield (
                 tile,
                 inside,
-                [Pixels(p.data[inside], np.minimum(p.mask[inside], share[inside])) for p in pixels],
+                [
+                    Pixels(_values(p, inside, band), np.minimum(p.mask[inside], share[inside]))
+                    for band, p in zip(source.bands, pixels, strict=True)
+                ],
             )
+
+
+def _values(pixels: Pixels, inside: tuple[Array, Array], band: Band) -> Array:
+    """Return the values of pixels; arrays as objects, null where masked."""
+    values = pixels.data[inside]
+    if not band.pixel_type.dimensions:
+        return values
+    objects = np.empty(len(values), object)
+    for i in np.flatnonzero(pixels.mask[inside] > 0):
+        objects[i] = make(values[i], band.pixel_type)
+    return objects
 
 
 def _columns(source: Image, geometry: Geometry, box: PixelBox, weighted: bool) -> list[Pixels]:
