@@ -15,6 +15,7 @@ from emulator.functions import (
     projections,
     reducers,
     regions,
+    vector_images,
     visualisation,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "projections",
     "reducers",
     "regions",
+    "vector_images",
     "visualisation",
 ]

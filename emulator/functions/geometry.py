@@ -9,7 +9,7 @@ https://developers.google.com/earth-engine/guides/geometric_operations
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -686,3 +686,82 @@ def is_unbounded(shape: Geometry) -> bool:
 @algorithm("Geometry.projection")
 def projection(shape: Geometry) -> Grid:
     return Grid(shape.crs)
+
+
+MAX_CELLS = 1_000_000  # of a covering grid (a choice of ours)
+
+
+def covering_cells(shape: Geometry, grid: Grid) -> Iterator[tuple[int, int, Geometry]]:
+    """Yield column, row and outline of a grid's cells that a shape touches."""
+    whole = shape.projected(grid.crs)
+    if whole.is_empty:
+        return
+    inverse, forward = ~grid.affine, grid.affine
+    on_grid = shapely.affinity.affine_transform(whole, _matrix(inverse))
+    west, south, east, north = on_grid.bounds
+    columns = range(math.floor(west), max(math.ceil(east), math.floor(west) + 1))
+    rows = range(math.floor(south), max(math.ceil(north), math.floor(south) + 1))
+    if len(columns) * len(rows) > MAX_CELLS:
+        raise EarthEngineError(
+            f"Geometry.coveringGrid: Too many cells: {len(columns) * len(rows)} (max {MAX_CELLS})."
+        )
+    shapely.prepare(on_grid)
+    for row in rows:
+        for column in columns:
+            cell = box(column, row, column + 1, row + 1)
+            if on_grid.intersects(cell):
+                outline = shapely.affinity.affine_transform(cell, _matrix(forward))
+                yield column, row, Geometry(outline, grid.crs, geodesic=False)
+
+
+def _matrix(affine: Any) -> list[float]:
+    return [affine.a, affine.b, affine.d, affine.e, affine.c, affine.f]
+
+
+#: Areas are true on it, so that points uniform on it are uniform on the Earth.
+EQUAL_AREA = "+proj=cea +ellps=WGS84"
+
+
+def random_positions(
+    shape: Geometry, count: int, generator: np.random.Generator
+) -> list[tuple[float, float]]:
+    """Return uniformly random positions in lon/lat on a shape's parts of the highest dimension."""
+    parts = _parts(shape.lonlat)
+    dimension = max((part_dimension(part) for part in parts), default=-1)
+    highest = [part for part in parts if part_dimension(part) == dimension]
+    if dimension < 1:
+        chosen = generator.integers(len(highest), size=count) if highest else []
+        return [highest[i].coords[0] for i in chosen]
+    if dimension == 1:
+        lengths = [WGS84.geometry_length(part) for part in highest]
+        chosen = generator.choice(len(highest), count, p=np.divide(lengths, sum(lengths)))
+        shares = generator.random(count)
+        return [
+            highest[i].interpolate(share, normalized=True).coords[0]
+            for i, share in zip(chosen, shares, strict=True)
+        ]
+    plane = _transformed(shapely.union_all(highest), LONLAT, EQUAL_AREA)
+    triangles = shapely.get_parts(shapely.constrained_delaunay_triangles(plane))
+    areas = shapely.area(triangles)
+    chosen = generator.choice(len(triangles), count, p=areas / areas.sum())
+    corners = np.array([shapely.get_coordinates(triangle)[:3] for triangle in triangles])[chosen]
+    a, b = generator.random((2, count, 1))
+    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
+    places = (
+        corners[:, 0] + a * (corners[:, 1] - corners[:, 0]) + b * (corners[:, 2] - corners[:, 0])
+    )
+    x, y = transformer(EQUAL_AREA, LONLAT).transform(places[:, 0], places[:, 1])
+    return list(zip(x.tolist(), y.tolist(), strict=True))
+
+
+def followed_boundary(shape: Geometry) -> Geometry:
+    """Return points, lines and the boundaries of polygons, in lon/lat."""
+    parts = [
+        part.boundary if part_dimension(part) == 2 else part for part in _parts(shape.followed)
+    ]
+    return Geometry(shapely.GeometryCollection(parts), geodesic=False)
+
+
+def part_dimension(part: shapely.Geometry) -> int:
+    """Return 0 for points, 1 for lines, 2 for polygons, -1 for nothing."""
+    return -1 if part.is_empty else int(shapely.get_dimensions(part))
