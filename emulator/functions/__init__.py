@@ -16,6 +16,7 @@ from emulator.functions import (
     projections,
     reducers,
     regions,
+    vector_images,
     visualisation,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "projections",
     "reducers",
     "regions",
+    "vector_images",
     "visualisation",
 ]

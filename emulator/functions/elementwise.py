@@ -24,7 +24,7 @@ from emulator.raster import (
     PixelType,
     pointwise,
 )
-from emulator.registry import algorithm
+from emulator.registry import Long, algorithm
 
 TypeRule = Callable[..., PixelType]
 
@@ -317,7 +317,12 @@ def number_operation(name: str, *values: float) -> int | float:
     else:
         arrays = [np.asarray(value).astype(dtype) for value in values]
     result = np.asarray(operation.apply(*arrays))
-    return result.astype(dtype).item()
+    return computed(result.astype(dtype).item())
+
+
+def computed(number: float) -> int | float:
+    """Return a number as Earth Engine keeps what it has computed: integers in 64 bits."""
+    return Long(number) if isinstance(number, int) else number
 
 
 def number_type(value: float) -> PixelType:
@@ -390,7 +395,7 @@ def cast_band(band: Band, kind: PixelType) -> Band:
 
 
 def _cast_number(value: float, kind: PixelType) -> int | float:
-    return cast_values(np.asarray(value), kind).item()
+    return computed(cast_values(np.asarray(value), kind).item())
 
 
 def register(

@@ -1,7 +1,6 @@
 """Images: loading, bands, masks, grids, and reductions of stacks."""
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from emulator.functions.elementwise import (
 from emulator.functions.geometry import Geometry
 from emulator.functions.reducers import Reducer, named
 from emulator.functions.values import Collection, catalogue, not_found
+from emulator.patterns import selects
 from emulator.raster import (
     BOOLEAN,
     DEFAULT_GRID,
@@ -225,9 +225,9 @@ def _positions(names: tuple[str, ...], selector: Any) -> list[int]:
     if selector in names:
         return [i for i, name in enumerate(names) if name == selector]
     try:
-        found = [i for i, name in enumerate(names) if re.fullmatch(selector, name)]
-    except re.error as error:
-        raise EarthEngineError(f"Image.select: Bad pattern '{selector}'.") from error
+        found = [i for i, name in enumerate(names) if selects(selector, name)]
+    except TypeError as error:
+        raise EarthEngineError(f"Image.select: Bad selector {selector!r}.") from error
     if not found:
         raise EarthEngineError(
             f"Image.select: Band pattern '{selector}' did not match any bands. "
