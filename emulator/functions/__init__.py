@@ -2,6 +2,9 @@
 
 from emulator.functions import (
     arrays,
+    classifiers,
+    clusterers,
+    confusion,
     dates,
     elements,
     elementwise,
@@ -20,6 +23,9 @@ from emulator.functions import (
 
 __all__ = [
     "arrays",
+    "classifiers",
+    "clusterers",
+    "confusion",
     "dates",
     "elements",
     "elementwise",
