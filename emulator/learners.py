@@ -163,7 +163,7 @@ def gradient_tree_boost(samples: Samples, loss: str, seed: int, **options: Any) 
 def k_nearest(samples: Samples, **options: Any) -> Estimated:
     """Remember the samples."""
     if options["metric"] == "mahalanobis":
-        options["metric_params"] = {"VI": np.linalg.pinv(np.cov(samples.rows.T, ndmin=2))}
+        options["metric_params"] = {"VI": np.linalg.pinv(np.atleast_2d(np.cov(samples.rows.T)))}
     estimator = KNeighborsClassifier(**options).fit(samples.rows, samples.targets)
     return Estimated(estimator, _classes(estimator), {})
 
