@@ -3,6 +3,9 @@
 from emulator.functions import (
     array_images,
     arrays,
+    classifiers,
+    clusterers,
+    confusion,
     dates,
     elements,
     elementwise,
@@ -23,6 +26,9 @@ from emulator.functions import (
 __all__ = [
     "array_images",
     "arrays",
+    "classifiers",
+    "clusterers",
+    "confusion",
     "dates",
     "elements",
     "elementwise",

@@ -206,7 +206,7 @@ def sample(
             shape = _point(point, box.grid.crs) if geometries else None
             yield Feature({"system:index": str(index), **values}, shape)
 
-    return Collection(features())
+    return Collection(features(), {"band_order": source.names})
 
 
 Row = tuple[dict[str, Any], tuple[float, float]]
@@ -264,7 +264,7 @@ def sample_regions(
                 shape = _point(point, own.crs) if geometries else None
                 yield Feature({**copied, **values, "system:index": f"{prefix}_{index}"}, shape)
 
-    return Collection(features())
+    return Collection(features(), {"band_order": source.names})
 
 
 @algorithm("Image.paint")
