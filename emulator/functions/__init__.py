@@ -3,6 +3,7 @@
 from emulator.functions import (
     arrays,
     dates,
+    distributions,
     elements,
     elementwise,
     expressions,
@@ -15,12 +16,17 @@ from emulator.functions import (
     projections,
     reducers,
     regions,
+    regression,
+    sampling,
+    segments,
+    statistics,
     visualisation,
 )
 
 __all__ = [
     "arrays",
     "dates",
+    "distributions",
     "elements",
     "elementwise",
     "expressions",
@@ -33,5 +39,9 @@ __all__ = [
     "projections",
     "reducers",
     "regions",
+    "regression",
+    "sampling",
+    "segments",
+    "statistics",
     "visualisation",
 ]

@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from emulator.raster import (
     combined,
     constant_band,
     coordinates,
+    is_uniform,
     is_valid_everywhere,
     masked_outside,
     ones,
@@ -567,7 +569,7 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
         values, weights = [], []
         for each, kind in zip(bands, kinds, strict=True):
             pixels = [read(band, box) for band in each]
-            values.append(np.stack([p.data for p in pixels], dtype=kind.dtype, casting="unsafe"))
+            values.append(_stacked_data([p.data for p in pixels], kind))
             weights.append(_stacked_masks([p.mask for p in pixels]))
         return Pixels(reducer.compute(values, weights), None)
 
@@ -575,15 +577,27 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
 
     def output(index: int, name: str) -> Band:
         kind = reducer.types[index] or kinds[0]
+        if reducer.elementwise:
+            kind = replace(kind, dimensions=kinds[0].dimensions)
 
         def pick(box: PixelBox, read: Reader) -> Pixels:
             values, valid = read(outputs, box).data[index]
             mask = ones(box.shape) if valid.all() else valid.astype(np.float32)
+            if values.dtype == object:  # arrays of different lengths
+                return Pixels(values, mask)
             return Pixels(values.astype(kind.dtype, copy=False), mask)
 
         return Band(name, kind, DEFAULT_GRID, pick, [outputs])
 
     return [output(i, name) for i, name in enumerate(names)]
+
+
+def _stacked_data(data: Sequence[Array], kind: PixelType) -> Array:
+    """Stack images; those of one value each take no more memory than the values."""
+    if all(is_uniform(array) for array in data):
+        values = np.array([array.flat[0] for array in data], dtype=kind.dtype)
+        return np.broadcast_to(values[:, None, None], (len(data), *data[0].shape))
+    return np.stack(data, dtype=kind.dtype, casting="unsafe")
 
 
 def _stacked_masks(masks: Sequence[Array]) -> Array:
@@ -656,6 +670,43 @@ for _name in ("min", "max", "count", "sum", "product", "mean", "and", "or", "med
 @algorithm("ImageCollection.mosaic")
 def mosaic(collection: Collection) -> Image:
     return _shortcut("last")(collection)
+
+
+@algorithm("ImageCollection.qualityMosaic")
+def quality_mosaic(collection: Collection, quality: str) -> Image:
+    """Take every pixel's bands from the image where the quality is highest."""
+    images = [image(item) for item in collection]
+    ranks = [matching(item, quality)[0] for item in images]
+
+    def best(box: PixelBox, read: Reader) -> Pixels:
+        highest, position = np.full(box.shape, -np.inf), np.full(box.shape, -1)
+        for i, band in enumerate(ranks):
+            data, mask = read(band, box)
+            better = (mask > 0) & ((data > highest) | (position < 0))
+            highest, position = np.where(better, data, highest), np.where(better, i, position)
+        return Pixels(position, ones(box.shape))
+
+    chosen = Band("", DOUBLE, DEFAULT_GRID, best, ranks)
+
+    def from_best(name: str, bands: dict[int, Band]) -> Band:
+        kind = union(*[band.pixel_type for band in bands.values()])
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            position = read(chosen, box).data
+            data, mask = np.zeros(box.shape, kind.dtype), np.zeros(box.shape, np.float32)
+            for i, band in bands.items():
+                pixels, here = read(band, box), position == i
+                np.copyto(data, pixels.data, where=here, casting="unsafe")
+                np.copyto(mask, pixels.mask, where=here)
+            return Pixels(data, mask)
+
+        return Band(name, kind, DEFAULT_GRID, compute, [chosen, *bands.values()])
+
+    named_bands: dict[str, dict[int, Band]] = {}
+    for i, item in enumerate(images):
+        for band in item.bands:
+            named_bands.setdefault(band.name, {})[i] = band
+    return Image([from_best(name, bands) for name, bands in named_bands.items()])
 
 
 @algorithm("ImageCollection.toBands")
