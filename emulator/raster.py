@@ -251,6 +251,11 @@ def ones(shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.float32(1), shape)
 
 
+def is_uniform(values: Array) -> bool:
+    """Tell cheaply whether an array is one value broadcast to a box."""
+    return values.size > 0 and not any(values.strides) and values.ndim == 2
+
+
 def is_valid_everywhere(mask: Array) -> bool:
     """Tell cheaply whether a mask was made by `ones`."""
     return mask.size > 0 and not any(mask.strides) and mask.flat[0] == 1
@@ -427,7 +432,11 @@ def pointwise(
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = [read(band, box) for band in inputs]
-        data = function(*[p.data for p in pixels])
+        if all(is_uniform(p.data) for p in pixels):
+            one = function(*[p.data[:1, :1] for p in pixels])
+            data = np.broadcast_to(one, box.shape + one.shape[2:])
+        else:
+            data = function(*[p.data for p in pixels])
         return Pixels(data, combined(p.mask for p in pixels))
 
     return template.derived(compute, inputs, pixel_type)

@@ -544,11 +544,11 @@ def bounds(source: Collection, error: Any, proj: Any) -> Geometry:
 def reduce_columns(
     source: Collection, reducer: Reducer, selectors: list[str], weight_selectors: Any
 ) -> dict[str, Any]:
-    rows = [[property_of(e, name) for name in selectors] for e in source]
-    weights = None
-    if weight_selectors:
-        weights = [property_of(e, weight_selectors[0]) for e in source]
-    return reduce_records(reducer, rows, weights)
+    def columns(names: list[str]) -> list[list[Any]]:
+        return [[property_of(e, name) for name in names] for e in source]
+
+    weights = columns(weight_selectors) if weight_selectors else None
+    return reduce_records(reducer, columns(selectors), weights)
 
 
 def _values(source: Collection, name: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from emulator.raster import (
     combined,
     constant_band,
     coordinates,
+    is_uniform,
     is_valid_everywhere,
     masked_outside,
     ones,
@@ -566,7 +568,7 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
     """Return a band for each output of a reducer; `bands` are those of each input."""
     if reducer.objects:
         raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
-    if any(band.pixel_type.dimensions for each in bands for band in each):
+    if any(band.pixel_type.dimensions for each in bands for band in each) and _picks(reducer):
         return [_picked(bands[0], reducer, name) for name in names]
     inputs = [band for each in bands for band in each]
     kinds = [union(*[band.pixel_type for band in each]) for each in bands]
@@ -575,7 +577,7 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
         values, weights = [], []
         for each, kind in zip(bands, kinds, strict=True):
             pixels = [read(band, box) for band in each]
-            values.append(np.stack([p.data for p in pixels], dtype=kind.dtype, casting="unsafe"))
+            values.append(_stacked_data([p.data for p in pixels], kind))
             weights.append(_stacked_masks([p.mask for p in pixels]))
         return Pixels(reducer.compute(values, weights), None)
 
@@ -583,10 +585,14 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
 
     def output(index: int, name: str) -> Band:
         kind = reducer.types[index] or kinds[0]
+        if reducer.elementwise:
+            kind = replace(kind, dimensions=kinds[0].dimensions)
 
         def pick(box: PixelBox, read: Reader) -> Pixels:
             values, valid = read(outputs, box).data[index]
             mask = ones(box.shape) if valid.all() else valid.astype(np.float32)
+            if values.dtype == object:  # arrays of different lengths
+                return Pixels(values, mask)
             return Pixels(values.astype(kind.dtype, copy=False), mask)
 
         return Band(name, kind, DEFAULT_GRID, pick, [outputs])
@@ -594,10 +600,12 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
     return [output(i, name) for i, name in enumerate(names)]
 
 
+def _picks(reducer: Reducer) -> bool:
+    return reducer.outputs[0] in ("first", "firstNonNull", "last", "lastNonNull")
+
+
 def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
-    """Return the first or last valid pixels of bands of arrays, which nothing else reduces."""
-    if reducer.outputs[0] not in ("first", "firstNonNull", "last", "lastNonNull"):
-        raise EarthEngineError(f"Reducer.{reducer.outputs[0]} does not reduce bands of arrays.")
+    """Return the first or last valid pixels of bands of arrays."""
     inputs = bands if reducer.outputs[0].startswith("first") else bands[::-1]
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -609,6 +617,14 @@ def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
         return Pixels(data, mask)
 
     return Band(name, union(*[b.pixel_type for b in bands]), DEFAULT_GRID, compute, inputs)
+
+
+def _stacked_data(data: Sequence[Array], kind: PixelType) -> Array:
+    """Stack images; those of one value each take no more memory than the values."""
+    if all(is_uniform(array) for array in data):
+        values = np.array([array.flat[0] for array in data], dtype=kind.dtype)
+        return np.broadcast_to(values[:, None, None], (len(data), *data[0].shape))
+    return np.stack(data, dtype=kind.dtype, casting="unsafe")
 
 
 def _stacked_masks(masks: Sequence[Array]) -> Array:
@@ -681,6 +697,43 @@ for _name in ("min", "max", "count", "sum", "product", "mean", "and", "or", "med
 @algorithm("ImageCollection.mosaic")
 def mosaic(collection: Collection) -> Image:
     return _shortcut("last")(collection)
+
+
+@algorithm("ImageCollection.qualityMosaic")
+def quality_mosaic(collection: Collection, quality: str) -> Image:
+    """Take every pixel's bands from the image where the quality is highest."""
+    images = [image(item) for item in collection]
+    ranks = [matching(item, quality)[0] for item in images]
+
+    def best(box: PixelBox, read: Reader) -> Pixels:
+        highest, position = np.full(box.shape, -np.inf), np.full(box.shape, -1)
+        for i, band in enumerate(ranks):
+            data, mask = read(band, box)
+            better = (mask > 0) & ((data > highest) | (position < 0))
+            highest, position = np.where(better, data, highest), np.where(better, i, position)
+        return Pixels(position, ones(box.shape))
+
+    chosen = Band("", DOUBLE, DEFAULT_GRID, best, ranks)
+
+    def from_best(name: str, bands: dict[int, Band]) -> Band:
+        kind = union(*[band.pixel_type for band in bands.values()])
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            position = read(chosen, box).data
+            data, mask = np.zeros(box.shape, kind.dtype), np.zeros(box.shape, np.float32)
+            for i, band in bands.items():
+                pixels, here = read(band, box), position == i
+                np.copyto(data, pixels.data, where=here, casting="unsafe")
+                np.copyto(mask, pixels.mask, where=here)
+            return Pixels(data, mask)
+
+        return Band(name, kind, DEFAULT_GRID, compute, [chosen, *bands.values()])
+
+    named_bands: dict[str, dict[int, Band]] = {}
+    for i, item in enumerate(images):
+        for band in item.bands:
+            named_bands.setdefault(band.name, {})[i] = band
+    return Image([from_best(name, bands) for name, bands in named_bands.items()])
 
 
 @algorithm("ImageCollection.toBands")
