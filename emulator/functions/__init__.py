@@ -16,6 +16,9 @@ from emulator.functions import (
     projections,
     reducers,
     regions,
+    resampling,
+    spectral,
+    terrain,
     visualisation,
 )
 
@@ -35,5 +38,8 @@ __all__ = [
     "projections",
     "reducers",
     "regions",
+    "resampling",
+    "spectral",
+    "terrain",
     "visualisation",
 ]

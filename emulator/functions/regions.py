@@ -14,9 +14,9 @@ import shapely
 from affine import Affine
 from rasterio.features import rasterize
 
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.errors import EarthEngineError
 from emulator.functions.geometry import Geometry
-from emulator.functions.images import clip, image, specified_grid, where
+from emulator.functions.images import specified_grid
 from emulator.functions.reducers import Reducer, outputs_of
 from emulator.functions.values import Collection, Feature
 from emulator.raster import Array, Grid, Image, PixelBox, Pixels, coordinates, read_tiles
@@ -250,19 +250,3 @@ def sample_regions(
                 yield Feature({**copied, **values, "system:index": f"{prefix}_{index}"}, shape)
 
     return Collection(features())
-
-
-@algorithm("Image.paint")
-def paint(source: Image, collection: Collection, color: Any, width: Any) -> Image:
-    """Put a number, or each feature's, into the pixels whose centres its geometry covers."""
-    if width is not None:
-        raise NotImplementedByEmulator("Image.paint with a width")
-    painted = source
-    for feature in collection:
-        value = feature.properties[color] if isinstance(color, str) else color
-        painted = _painted(painted, feature.footprint, value)
-    return painted
-
-
-def _painted(source: Image, geometry: Geometry, value: float) -> Image:
-    return where(source, clip(image(1), geometry), image(value))
