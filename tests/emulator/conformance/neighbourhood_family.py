@@ -296,11 +296,7 @@ def _reduction_cases() -> list[Case]:
         ),
         case(
             "several inputs give the reducer's names",
-            lambda: (
-                pair()
-                .reduceNeighborhood(ee.Reducer.pearsonsCorrelation(), ee.Kernel.square(1))
-                .select("correlation")
-            ),
+            lambda: pair().reduceNeighborhood(two(), ee.Kernel.square(1)),
             {
                 "mean": inner(_nine(V).mean(axis=0), MARGIN - 1),
                 "max": inner(_nine(known(1)).max(axis=0), MARGIN - 1),
