@@ -454,8 +454,9 @@ def blend(bottom: Image, top: Image) -> Image:
 
         return low.derived(compute, [low, high], kind)
 
-    named_bands = pairs("blend", bottom, top)
-    return bottom.with_bands([blended(a, b) for a, b in named_bands])
+    named = top if len(top.bands) > len(bottom.bands) else bottom
+    bands = [blended(a, b) for a, b in pairs("blend", bottom, top)]
+    return bottom.with_bands([b.renamed(n) for b, n in zip(bands, named.names, strict=True)])
 
 
 def _rounded(data: Array, kind: PixelType) -> Array:

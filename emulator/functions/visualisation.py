@@ -28,7 +28,7 @@ from emulator.raster import (
 )
 from emulator.registry import algorithm
 
-RGB = ("red", "green", "blue")
+RGB = ("vis-red", "vis-green", "vis-blue")
 BYTE = PixelType.of("uint8")
 
 
