@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from emulator import assets, tasks
 from emulator.api import Api
 from emulator.assets import AssetStore
+from emulator.buckets import Buckets
 from emulator.catalogue import Catalogue
 from emulator.database import Database
 from emulator.exports import ImageExporter
@@ -75,7 +76,9 @@ class Emulator:
             options.max_bytes,
             options.max_assets,
         )
-        self._catalogue = Catalogue(self.scenes.collections, store)
+        self._catalogue = Catalogue(
+            self.scenes.collections, store, Buckets(options.data / "buckets")
+        )
         self._queue = TaskQueue(database, options.project, options.max_queued)
         exporter = ImageExporter(self._catalogue, store, options.metadata_only)
         self._workers = Workers(self._queue, exporter.run, options.concurrency)

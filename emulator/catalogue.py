@@ -1,10 +1,12 @@
 """What can be loaded: the public scene collections and the project's own assets."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from emulator import documents
 from emulator.assets import Asset, AssetStore, not_found
+from emulator.buckets import Buckets
 from emulator.clock import NEVER
 from emulator.resources import PUBLIC_ROOT
 from emulator.stored import StoredCollection, StoredImage
@@ -14,7 +16,10 @@ class Catalogue:
     """Finds images and collections: by id for expressions, by name for the REST API."""
 
     def __init__(
-        self, collections: Mapping[str, Sequence[StoredImage]], assets: AssetStore
+        self,
+        collections: Mapping[str, Sequence[StoredImage]],
+        assets: AssetStore,
+        buckets: Buckets,
     ) -> None:
         self._collections = {
             name: StoredCollection(sorted(images, key=lambda image: image.id))
@@ -24,6 +29,7 @@ class Catalogue:
             image.id: image for images in self._collections.values() for image in images
         }
         self._assets = assets
+        self._buckets = buckets
 
     def image(self, asset_id: str) -> StoredImage | None:
         """Return an image, or None where there is none."""
@@ -46,6 +52,10 @@ class Catalogue:
         """Return a classifier asset, or None where there is none."""
         folder = self._assets.folder(asset_id, "CLASSIFIER")
         return documents.read_classifier(folder) if folder else None
+
+    def geotiff(self, uri: str) -> Path:
+        """Return the file of a Cloud Storage object that must exist."""
+        return self._buckets.existing(uri)
 
     def asset(self, name: str) -> Asset:
         """Return an asset that must exist."""

@@ -475,16 +475,22 @@ def reprojected(band: Band, grid: Grid) -> Band:
         if box.grid == grid:
             return read(band, box)
         columns, rows = (np.floor(p).astype(np.int64) for p in pixel_positions(box, grid))
-        left, top = int(columns.min()), int(rows.min())
-        source = PixelBox(grid, int(columns.max()) - left + 1, int(rows.max()) - top + 1, left, top)
-        if source.width * source.height > MAX_GATHERED:
-            raise EarthEngineError("Reprojection output too large.")
+        source = source_box(grid, columns, rows)
         pixels = read(band, source)
-        where = rows - top, columns - left
+        where = rows - source.y, columns - source.x
         return Pixels(pixels.data[where], pixels.mask[where])
 
     moved = band.on_grid(grid)
     return moved.derived(compute, [band])
+
+
+def source_box(grid: Grid, columns: Array, rows: Array) -> PixelBox:
+    """Return the box of a grid that holds columns and rows, unless it is absurdly large."""
+    left, top = int(columns.min()), int(rows.min())
+    box = PixelBox(grid, int(columns.max()) - left + 1, int(rows.max()) - top + 1, left, top)
+    if box.width * box.height > MAX_GATHERED:
+        raise EarthEngineError("Reprojection output too large.")
+    return box
 
 
 def masked_outside(band: Band, extent: PixelBox) -> Band:
@@ -511,7 +517,7 @@ def stored_band(stored: StoredBand) -> Band:
     pixel_type = PixelType.of(stored.dtype)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        factor = _pyramid_factor(box.grid, grid, stored)
+        factor = min(pyramid_factor(box.grid, grid), _coarsest(stored))
         columns, rows = pixel_positions(box, grid)
         valid = _within(columns, stored.width) & _within(rows, stored.height)
         if stored.path is None or not valid.any():
@@ -547,15 +553,19 @@ def _consecutive(indices: Array) -> bool:
     return bool(np.all(np.diff(indices.ravel()) == 1))
 
 
-def _pyramid_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
-    """Return the side, in stored pixels, of a pixel of the level to read.
+def pyramid_factor(wanted: Grid, grid: Grid) -> int:
+    """Return the side, in pixels of a grid, of a pixel of the level to read.
 
     The level is the coarsest whose pixels are not larger than the wanted ones
     (https://developers.google.com/earth-engine/guides/scale).
     """
     ratio = wanted.scale / grid.scale * (1 + 1e-9)
-    largest = min(stored.width, stored.height)
-    return 2 ** max(0, math.floor(math.log2(min(ratio, largest))))
+    return int(2 ** max(0, math.floor(math.log2(ratio))))
+
+
+def _coarsest(stored: StoredBand) -> int:
+    """Return the side, in stored pixels, of a pixel of the last level."""
+    return int(2 ** math.floor(math.log2(min(stored.width, stored.height))))
 
 
 def _read_level(

@@ -3,9 +3,11 @@
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from rasterio.features import rasterize
 from scipy.special import ndtri
 
@@ -40,6 +42,8 @@ from emulator.raster import (
     combined,
     constant_band,
     coordinates,
+    export_grid,
+    footprint,
     is_uniform,
     is_valid_everywhere,
     masked_outside,
@@ -51,7 +55,7 @@ from emulator.raster import (
     typed,
 )
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
-from emulator.stored import StoredImage
+from emulator.stored import StoredBand, StoredImage
 
 LOADED_IMAGES = 4096  # kept, so that a season of scenes is not made anew by every graph
 
@@ -87,9 +91,36 @@ def load(asset: str, version: Any) -> Image:
 @functools.lru_cache(LOADED_IMAGES)
 def load_image(stored: StoredImage) -> Image:
     """Return a stored image; its bands are made when they are asked for."""
-    footprint = Geometry(stored.footprint, geodesic=False) if stored.footprint else None
+    outline = Geometry(stored.footprint, geodesic=False) if stored.footprint else None
     properties = {"system:index": stored.index, **stored.properties}
-    return Image(lambda: [stored_band(b) for b in stored.bands], properties, footprint, stored.id)
+    return Image(lambda: [stored_band(b) for b in stored.bands], properties, outline, stored.id)
+
+
+@algorithm("Image.loadGeoTIFF")
+def load_geotiff(uri: str) -> Image:
+    path = catalogue().geotiff(uri)
+    try:
+        with rasterio.open(path, driver="GTiff") as file:
+            stored = [_file_band(file, path, index) for index in file.indexes]
+    except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
+        raise EarthEngineError(f"Image.loadGeoTIFF: Unable to load '{uri}'.") from error
+    loaded = Image([stored_band(band) for band in stored])
+    return Image(loaded.bands, {}, Geometry(footprint(loaded, export_grid(loaded)), geodesic=False))
+
+
+def _file_band(file: rasterio.DatasetReader, path: Path, index: int) -> StoredBand:
+    if file.crs is None:
+        raise EarthEngineError("Image.loadGeoTIFF: The GeoTIFF has no projection.")
+    return StoredBand(
+        name=f"B{index - 1}",
+        dtype=file.dtypes[index - 1],
+        crs=file.crs.to_string(),
+        transform=tuple(file.transform)[:6],
+        width=file.width,
+        height=file.height,
+        path=path,
+        index=index,
+    )
 
 
 @algorithm("Image.constant")
@@ -264,6 +295,22 @@ def rename(source: Image, names: list[str]) -> Image:
     return source.with_bands([b.renamed(n) for b, n in zip(source.bands, names, strict=True)])
 
 
+@algorithm("Image.regexpRename")
+def regexp_rename(source: Image, regex: str, replacement: str, every: bool) -> Image:
+    template = re.sub(r"\$(\d+)", r"\\g<\1>", replacement)
+    count = 0 if every else 1
+    try:
+        names = [re.sub(regex, template, name, count=count) for name in source.names]
+    except re.error as error:
+        raise EarthEngineError(f"Image.regexpRename: Bad pattern '{regex}': {error}.") from error
+    return rename(source, names)
+
+
+@algorithm("Image.slice")
+def slice_bands(source: Image, start: int, end: int | None) -> Image:
+    return source.with_bands(source.bands[start:end])
+
+
 @algorithm("Image.addBands")
 def add_bands(target: Image, source: Image, names: list[str] | None, overwrite: bool) -> Image:
     added = select(source, names, None).bands if names is not None else source.bands
@@ -415,8 +462,9 @@ def blend(bottom: Image, top: Image) -> Image:
 
         return low.derived(compute, [low, high], kind)
 
-    named_bands = pairs("blend", bottom, top)
-    return bottom.with_bands([blended(a, b) for a, b in named_bands])
+    named = top if len(top.bands) > len(bottom.bands) else bottom
+    bands = [blended(a, b) for a, b in pairs("blend", bottom, top)]
+    return bottom.with_bands([b.renamed(n) for b, n in zip(bands, named.names, strict=True)])
 
 
 def _rounded(data: Array, kind: PixelType) -> Array:
@@ -811,6 +859,46 @@ def remap(source: Image, old: list[float], new: list[float], default: Any, name:
     return source.with_bands([derived])
 
 
-@algorithm("Image.resample")
-def resample(source: Image, mode: str) -> Image:
-    raise NotImplementedByEmulator(f"Image.resample('{mode}')")
+# What lies outside the range of a piecewise linear function becomes.
+OUTSIDE = ("extrapolate", "clamp", "mask", "input")
+
+
+@algorithm("Image.interpolate")
+def interpolate(source: Image, x: list[float], y: list[float], behavior: str) -> Image:
+    if len(x) != len(y) or len(x) < 2 or np.any(np.diff(x) <= 0):
+        raise EarthEngineError(
+            "Image.interpolate: x must be strictly increasing, and as long as y (at least 2)."
+        )
+    if behavior not in OUTSIDE:
+        raise EarthEngineError(f"Image.interpolate: Unknown behavior '{behavior}'.")
+    slopes = np.diff(y) / np.diff(x)
+    band = source.bands[0]
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        data, mask = read(band, box)
+        data = data.astype(float)
+        inside = (data >= x[0]) & (data <= x[-1])
+        if behavior == "extrapolate":
+            piece = np.clip(np.searchsorted(x, data, side="right") - 1, 0, len(slopes) - 1)
+            return Pixels(np.take(y, piece) + slopes[piece] * (data - np.take(x, piece)), mask)
+        values = np.interp(data, x, y)
+        if behavior == "input":
+            values = np.where(inside, values, data)
+        return Pixels(values, mask * inside if behavior == "mask" else mask)
+
+    return source.with_bands([band.derived(compute, [band], DOUBLE)])
+
+
+@algorithm("Image.polynomial")
+def polynomial(source: Image, coefficients: list[float]) -> Image:
+    return source.with_bands(
+        [
+            pointwise(
+                band,
+                [band],
+                lambda data: np.polynomial.polynomial.polyval(data.astype(float), coefficients),
+                DOUBLE,
+            )
+            for band in source.bands
+        ]
+    )

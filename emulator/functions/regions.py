@@ -14,10 +14,10 @@ import shapely
 from affine import Affine
 from rasterio.features import rasterize
 
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.errors import EarthEngineError
 from emulator.functions.arrays import make
 from emulator.functions.geometry import Geometry
-from emulator.functions.images import clip, image, specified_grid, where
+from emulator.functions.images import specified_grid
 from emulator.functions.reducers import Reducer, State, plain_outputs
 from emulator.functions.values import Collection, Feature
 from emulator.raster import DEFAULT_GRID, Array, Band, Grid, Image, PixelBox, Pixels, read_tiles
@@ -214,19 +214,3 @@ def reduce_regions(
             yield feature.with_properties({**feature.properties, **values})
 
     return collection.with_elements(features())
-
-
-@algorithm("Image.paint")
-def paint(source: Image, collection: Collection, color: Any, width: Any) -> Image:
-    """Put a number, or each feature's, into the pixels whose centres its geometry covers."""
-    if width is not None:
-        raise NotImplementedByEmulator("Image.paint with a width")
-    painted = source
-    for feature in collection:
-        value = feature.properties[color] if isinstance(color, str) else color
-        painted = _painted(painted, feature.footprint, value)
-    return painted
-
-
-def _painted(source: Image, geometry: Geometry, value: float) -> Image:
-    return where(source, clip(image(1), geometry), image(value))

@@ -17,6 +17,7 @@ from emulator.raster import (
     Grid,
     Image,
     PixelBox,
+    PixelType,
     coordinates,
     read,
 )

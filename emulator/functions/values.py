@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Protocol
 
 import shapely
@@ -26,6 +27,9 @@ class Catalogue(Protocol):
 
     def classifier(self, id: str) -> Mapping[str, Any] | None:
         """Return a trained classifier, as `classifiers.encode` wrote it, by its id."""
+
+    def geotiff(self, uri: str) -> Path:
+        """Return the file of a Cloud Storage object that must exist."""
 
 
 CATALOGUE: ContextVar[Catalogue] = ContextVar("catalogue")
