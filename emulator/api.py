@@ -6,7 +6,7 @@ Names, paths and bodies follow https://developers.google.com/earth-engine/refere
 import itertools
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from emulator import discovery, engine, pixels, raster
@@ -15,7 +15,7 @@ from emulator.asset_patch import patched_properties
 from emulator.assets import AssetStore
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.exports import ImageExporter
+from emulator.exports import Exporter
 from emulator.graph import on_deep_stack
 from emulator.resources import asset_resource
 from emulator.server import Call, Content, Method
@@ -30,6 +30,12 @@ MAX_OPERATIONS = 500
 MAX_THUMBNAILS = 1000
 #: Seconds that operations.wait waits at most.
 MAX_WAIT = 60.0
+#: What can be exported, and the types of the tasks that do it.
+EXPORTS = {
+    "image": "EXPORT_IMAGE",
+    "table": "EXPORT_FEATURES",
+    "classifier": "EXPORT_CLASSIFIER",
+}
 #: Types of assets.create that need no pixels.
 CREATABLE = ("FOLDER", "IMAGE_COLLECTION")
 
@@ -42,7 +48,7 @@ class Api:
         catalogue: Catalogue,
         assets: AssetStore,
         tasks: TaskQueue,
-        exporter: ImageExporter,
+        exporter: Exporter,
         concurrency: int,
     ) -> None:
         self._catalogue = catalogue
@@ -79,7 +85,10 @@ class Api:
                 self._get_thumbnail,
                 heavy=True,
             ),
-            Method("image.export", "POST", f"{project}/image:export", self._export_image),
+            *(
+                Method(f"{what}.export", "POST", f"{project}/{what}:export", self._export(kind))
+                for what, kind in EXPORTS.items()
+            ),
             Method("operations.list", "GET", f"{project}/operations", self._list_operations),
             Method("operations.cancel", "POST", f"{operation}:cancel", self._cancel_operation),
             Method("operations.wait", "POST", f"{operation}:wait", self._wait_for_operation),
@@ -136,9 +145,12 @@ class Api:
 
     # Tasks.
 
-    def _export_image(self, call: Call) -> Json:
-        self._exporter.check(call.body)
-        return self._tasks.submit("EXPORT_IMAGE", call.body)
+    def _export(self, kind: str) -> Callable[[Call], Json]:
+        def submit(call: Call) -> Json:
+            self._exporter.check(kind, call.body)
+            return self._tasks.submit(kind, call.body, call.user)
+
+        return submit
 
     def _list_operations(self, call: Call) -> Json:
         before = integer(call.query, "pageToken", MAX_INTEGER)

@@ -1,6 +1,8 @@
 """Regular expressions as Earth Engine has them: RE2, which takes linear time whatever the text."""
 
 import functools
+import re
+from typing import Any
 
 import re2
 
@@ -23,3 +25,12 @@ def compiled(regex: str, ignore_case: bool = False) -> "re2._Regexp":
 def selects(selector: str, name: str) -> bool:
     """Tell whether a name, or an anchored pattern, selects a name."""
     return selector == name or compiled(selector).fullmatch(name) is not None
+
+
+def replaced(text: str, pattern: "re2._Regexp", replacement: str, every: bool) -> str:
+    """Replace the first match or every one; `$1` stands for what the first group matched."""
+
+    def expanded(found: Any) -> str:
+        return re.sub(r"\$(\d)", lambda group: found[int(group[1])] or "", replacement)
+
+    return pattern.sub(expanded, text, count=0 if every else 1)

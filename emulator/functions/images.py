@@ -24,7 +24,7 @@ from emulator.functions.elementwise import (
 from emulator.functions.geometry import Geometry
 from emulator.functions.reducers import Reducer, named
 from emulator.functions.values import Collection, catalogue, not_found
-from emulator.patterns import selects
+from emulator.patterns import compiled, replaced, selects
 from emulator.raster import (
     BOOLEAN,
     DEFAULT_GRID,
@@ -297,13 +297,8 @@ def rename(source: Image, names: list[str]) -> Image:
 
 @algorithm("Image.regexpRename")
 def regexp_rename(source: Image, regex: str, replacement: str, every: bool) -> Image:
-    template = re.sub(r"\$(\d+)", r"\\g<\1>", replacement)
-    count = 0 if every else 1
-    try:
-        names = [re.sub(regex, template, name, count=count) for name in source.names]
-    except re.error as error:
-        raise EarthEngineError(f"Image.regexpRename: Bad pattern '{regex}': {error}.") from error
-    return rename(source, names)
+    pattern = compiled(regex)
+    return rename(source, [replaced(name, pattern, replacement, every) for name in source.names])
 
 
 @algorithm("Image.slice")

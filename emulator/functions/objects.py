@@ -18,7 +18,7 @@ from emulator.functions.geometry import Geometry
 from emulator.functions.images import constant
 from emulator.functions.reducers import Reducer, reduce_records
 from emulator.functions.values import Feature, number_json, sort_key
-from emulator.patterns import compiled, selects
+from emulator.patterns import compiled, replaced, selects
 from emulator.raster import Image
 from emulator.registry import algorithm, coerce, type_name, within_count
 
@@ -203,11 +203,7 @@ def match(target: str, regex: str, flags: str) -> list[str]:
 
 @algorithm("String.replace")
 def replace(target: str, regex: str, replacement: str, flags: str) -> str:
-    def expanded(found: Any) -> str:
-        return re.sub(r"\$(\d)", lambda group: found[int(group[1])] or "", replacement)
-
-    pattern = compiled(regex, "i" in flags)
-    return pattern.sub(expanded, target, count=0 if "g" in flags else 1)
+    return replaced(target, compiled(regex, "i" in flags), replacement, "g" in flags)
 
 
 @algorithm("String.split")
