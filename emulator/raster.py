@@ -478,16 +478,19 @@ def _within(positions: Array, count: int) -> Array:
 
 def stored_band(stored: StoredBand) -> Band:
     """Return the band of a file, read at the nearest pixel of the fitting pyramid level."""
-    grid = Grid(stored.crs, stored.transform)
+    grid, file_grid = (Grid(stored.crs, t) for t in (stored.own_transform, stored.transform))
     pixel_type = PixelType.of(stored.dtype)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         factor = _pyramid_factor(box.grid, grid, stored)
-        columns, rows = pixel_positions(box, grid)
+        columns, rows = pixel_positions(box, file_grid)
         valid = _within(columns, stored.width) & _within(rows, stored.height)
         if stored.path is None or not valid.any():
+            valid = valid & (stored.nodata != 0)
             zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
             return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
+        if stored.make and not stored.path.exists():
+            stored.make()
         columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
         rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
         left, top = int(columns.min()), int(rows.min())
@@ -498,9 +501,7 @@ def stored_band(stored: StoredBand) -> Band:
             return pixels
         return Pixels(pixels.data, pixels.mask * valid.astype(np.float32))
 
-    return Band(
-        stored.name, pixel_type, grid, compute, (), PixelBox(grid, stored.width, stored.height)
-    )
+    return Band(stored.name, pixel_type, grid, compute, (), PixelBox(grid, *stored.own_size))
 
 
 def _take(pixels: Pixels, rows: Array, columns: Array) -> Pixels:
@@ -522,11 +523,13 @@ def _pyramid_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
     """Return the side, in stored pixels, of a pixel of the level to read.
 
     The level is the coarsest whose pixels are not larger than the wanted ones
-    (https://developers.google.com/earth-engine/guides/scale).
+    (https://developers.google.com/earth-engine/guides/scale). The first level has the band's own
+    pixels; where a file has finer ones, these serve whoever wants less than a pixel.
     """
     ratio = wanted.scale / grid.scale * (1 + 1e-9)
-    largest = min(stored.width, stored.height)
-    return 2 ** max(0, math.floor(math.log2(min(ratio, largest))))
+    if ratio < 1:
+        return 1
+    return stored.oversampled * 2 ** math.floor(math.log2(min(ratio, *stored.own_size)))
 
 
 def _read_level(
@@ -556,10 +559,15 @@ def _read_level(
 
 def _read_window(dataset: rasterio.DatasetReader, stored: StoredBand, window: Window) -> Pixels:
     data = dataset.read(stored.index, window=window)
-    if MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
-        return Pixels(data, ones(data.shape))
-    mask = dataset.read_masks(stored.index, window=window)
-    return Pixels(data, (mask / np.float32(255)).astype(np.float32))
+    if stored.nodata is not None:
+        mask = (data != stored.nodata).astype(np.float32)
+    elif MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
+        mask = ones(data.shape)
+    else:
+        mask = dataset.read_masks(stored.index, window=window) / np.float32(255)
+    if stored.shift:
+        data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
+    return Pixels(data, mask)
 
 
 def _aggregate(

@@ -58,7 +58,8 @@ def load_folder(path: Path) -> SceneFolder:
 def lon_lat(shape: shapely.Geometry, crs: str) -> dict[str, Any]:
     """Return a shape of `crs` as GeoJSON in EPSG:4326, edges densified first."""
     dense = shapely.segmentize(shape, shape.length / OUTLINE_PIECES)
-    return transform_geom(crs, LON_LAT, shapely.geometry.mapping(dense))
+    geometry = transform_geom(crs, LON_LAT, shapely.geometry.mapping(dense))
+    return json.loads(json.dumps(geometry))  # its coordinates are tuples, which JSON has not
 
 
 def _image(
@@ -66,7 +67,7 @@ def _image(
 ) -> StoredImage:
     path = _scene_file(folder, scene["file"]) if "file" in scene else None
     bands = _file_bands(path, names) if path else _grid_bands(scene["grid"], names or [])
-    footprint = scene.get("footprint") or _outline(bands[0])
+    footprint = scene.get("footprint") or outline(bands[0])
     standard = {"system:index": scene["id"], "system:footprint": footprint}
     return StoredImage(
         id=f"{collection}/{scene['id']}",
@@ -122,7 +123,7 @@ def _grid_bands(grid: dict[str, Any], names: list[str]) -> tuple[StoredBand, ...
     return tuple(StoredBand(name, GRID_DTYPE, *place) for name in names)
 
 
-def _outline(band: StoredBand) -> dict[str, Any]:
+def outline(band: StoredBand) -> dict[str, Any]:
     """Return the band's rectangle as a lon/lat polygon."""
     a, b, c, d, e, f = band.transform
     rectangle = affine_transform(shapely.box(0, 0, band.width, band.height), (a, b, d, e, c, f))
