@@ -45,9 +45,9 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def _synthetic(folder: Path) -> list[Path]:
-    """Write the synthetic region, if it is not there; return its images and its truth."""
-    images = synthetic.write_region(folder)
-    return [images, folder / "truth"]
+    """Write the synthetic region, if it is not there; return its folders, the images first."""
+    synthetic.write_region(folder)
+    return [folder / name for name in synthetic.FOLDERS]
 
 
 def _run_over(scenes: Path) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class StoredImage:
     footprint: Mapping[str, Any] | None = None  # GeoJSON geometry, EPSG:4326; None: unbounded
     update_time: str = "1970-01-01T00:00:00.000000Z"
     size_bytes: int = 0
+    available_after: int = 0  # days of the emulator's clock since it started
 
     @property
     def index(self) -> str:

@@ -75,6 +75,7 @@ def _image(
         properties=standard | scene.get("properties", {}),
         footprint=footprint,
         size_bytes=path.stat().st_size if path else 0,
+        available_after=scene.get("available_after_days", 0),
     )
 
 
@@ -159,6 +160,7 @@ def _check_manifest(manifest: Any) -> None:
     for position, scene in enumerate(manifest["scenes"]):
         where = f"scenes[{position}]"
         optional = {"file": str, "grid": dict, "properties": dict, "footprint": dict}
+        optional |= {"available_after_days": int}
         _check(scene, where, {"id": str}, optional)
         if ("file" in scene) == ("grid" in scene):
             raise ValueError(f"{where} must have either 'file' or 'grid'.")

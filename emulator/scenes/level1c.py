@@ -60,10 +60,11 @@ NUMBERS = {
     "REFLECTANCE_CONVERSION_CORRECTION": "Reflectance_Conversion/U",
     "SENSING_ORBIT_NUMBER": "SENSING_ORBIT_NUMBER",
 }
-#: The same per band: the element has the band's number as `bandId`.
+#: The same per band: the element has the band's number as `bandId` or `band_id`.
 BAND_NUMBERS = {
     "MEAN_INCIDENCE_AZIMUTH_ANGLE": ("Mean_Viewing_Incidence_Angle", "AZIMUTH_ANGLE"),
     "MEAN_INCIDENCE_ZENITH_ANGLE": ("Mean_Viewing_Incidence_Angle", "ZENITH_ANGLE"),
+    "RADIO_ADD_OFFSET": ("RADIO_ADD_OFFSET", "."),
     "SOLAR_IRRADIANCE": ("SOLAR_IRRADIANCE", "."),
 }
 
@@ -194,7 +195,7 @@ def _properties(root: Xml.Element) -> Iterator[tuple[str, str | float]]:
             yield key, float(text)
     for key, (element, part) in BAND_NUMBERS.items():
         for node in root.iter(element):
-            band = list(BANDS)[int(node.get("bandId", "0"))]
+            band = list(BANDS)[int(node.get("bandId") or node.get("band_id", "-1"))]
             yield f"{key}_{band}", float(node.findtext(part) if part != "." else node.text)
 
 
