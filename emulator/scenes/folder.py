@@ -1,4 +1,4 @@
-"""A scene folder: scenes.json and one multi-band GeoTIFF per image, served as a collection."""
+"""A scene folder: scenes.json and GeoTIFFs, one an image or one a band, served as a collection."""
 
 import json
 from collections.abc import Mapping
@@ -21,6 +21,8 @@ LON_LAT = "EPSG:4326"
 GRID_DTYPE = "uint16"
 #: Straight pieces per outline, so that edges stay right between projections.
 OUTLINE_PIECES = 64
+#: Where a scene's pixels are: one file, a file for each band, or nowhere.
+SOURCES = {"file": str, "files": dict, "grid": dict}
 #: What a manifest's fields must be, in the words of the error message.
 KINDS = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
 
@@ -65,8 +67,7 @@ def lon_lat(shape: shapely.Geometry, crs: str) -> dict[str, Any]:
 def _image(
     folder: Path, collection: str, names: list[str] | None, scene: dict[str, Any]
 ) -> StoredImage:
-    path = _scene_file(folder, scene["file"]) if "file" in scene else None
-    bands = _file_bands(path, names) if path else _grid_bands(scene["grid"], names or [])
+    bands = _bands(folder, names, scene)
     footprint = scene.get("footprint") or outline(bands[0])
     standard = {"system:index": scene["id"], "system:footprint": footprint}
     return StoredImage(
@@ -74,9 +75,20 @@ def _image(
         bands=bands,
         properties=standard | scene.get("properties", {}),
         footprint=footprint,
-        size_bytes=path.stat().st_size if path else 0,
+        size_bytes=sum(path.stat().st_size for path in {band.path for band in bands} if path),
         available_after=scene.get("available_after_days", 0),
     )
+
+
+def _bands(folder: Path, names: list[str] | None, scene: dict[str, Any]) -> tuple[StoredBand, ...]:
+    if "grid" in scene:
+        return _grid_bands(scene["grid"], names or [])
+    if "file" in scene:
+        return _file_bands(_scene_file(folder, scene["file"]), names)
+    if names and list(scene["files"]) != names:
+        raise UnreadableScene(f"its files are not of the bands that {MANIFEST} declares")
+    files = {name: _scene_file(folder, file) for name, file in scene["files"].items()}
+    return tuple(_file_bands(path, [name])[0] for name, path in files.items())
 
 
 def _scene_file(folder: Path, name: str) -> Path:
@@ -159,16 +171,22 @@ def _check_manifest(manifest: Any) -> None:
     seen = set()
     for position, scene in enumerate(manifest["scenes"]):
         where = f"scenes[{position}]"
-        optional = {"file": str, "grid": dict, "properties": dict, "footprint": dict}
-        optional |= {"available_after_days": int}
-        _check(scene, where, {"id": str}, optional)
-        if ("file" in scene) == ("grid" in scene):
-            raise ValueError(f"{where} must have either 'file' or 'grid'.")
+        optional = {"properties": dict, "footprint": dict, "available_after_days": int}
+        _check(scene, where, {"id": str}, optional | SOURCES)
+        if len(SOURCES.keys() & scene.keys()) != 1:
+            raise ValueError(f"{where} must have either 'file' or 'files' or 'grid'.")
+        if "files" in scene:
+            _check_files(scene["files"], f"{where}.files")
         if "grid" in scene:
             _check_grid(scene["grid"], f"{where}.grid", manifest.get("bands"))
         if scene["id"] in seen:
             raise ValueError(f"{where}: 'id' must be unique, {scene['id']!r} came before.")
         seen.add(scene["id"])
+
+
+def _check_files(files: dict[str, Any], where: str) -> None:
+    if not files or not all(isinstance(file, str) for file in files.values()):
+        raise ValueError(f"{where} must be an object of the bands' files, and not empty.")
 
 
 def _check_grid(grid: Any, where: str, bands: list[str] | None) -> None:
