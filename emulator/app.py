@@ -19,7 +19,8 @@ from emulator.exports import Exporter
 from emulator.exports.destinations import DRIVE_BYTES, Destinations
 from emulator.faults import Faults
 from emulator.request_log import RequestLog
-from emulator.scenes.folder import load_folder
+from emulator.scenes.catalogued import catalogued
+from emulator.scenes.load import load_scenes
 from emulator.server import Call, Method, Server
 from emulator.stored import StoredImage
 from emulator.tasks import TaskQueue, Workers
@@ -55,16 +56,21 @@ class Options:
 
 @dataclass
 class Scenes:
-    """The images of all scene folders by collection, and why others are left out."""
+    """The images of all scene folders by collection, and why others are left out.
 
+    `cache` is for what is computed from them.
+    """
+
+    cache: Path
     collections: dict[str, list[StoredImage]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, path: Path) -> None:
         """Load a folder; several may belong to one collection."""
-        folder = load_folder(path)
-        self.collections.setdefault(folder.collection, []).extend(folder.images)
-        self.unreadable.extend(folder.unreadable)
+        for folder in load_scenes(path):
+            for name, images in catalogued(folder.collection, folder.images, self.cache):
+                self.collections.setdefault(name, []).extend(images)
+            self.unreadable.extend(folder.unreadable)
 
 
 class Emulator:
@@ -73,7 +79,7 @@ class Emulator:
     def __init__(self, options: Options) -> None:
         options.data.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(options.data / "lock")
-        self.scenes = Scenes()
+        self.scenes = Scenes(options.data / "derived")
         for path in options.scenes:
             self.scenes.add(path)
         database = Database(options.data / "emulator.sqlite", assets.SCHEMA + tasks.SCHEMA)

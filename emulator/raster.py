@@ -513,16 +513,19 @@ def _within(positions: Array, count: int) -> Array:
 
 def stored_band(stored: StoredBand) -> Band:
     """Return the band of a file, read at the nearest pixel of the fitting pyramid level."""
-    grid = Grid(stored.crs, stored.transform)
+    grid, file_grid = (Grid(stored.crs, t) for t in (stored.own_transform, stored.transform))
     pixel_type = PixelType.of(stored.dtype)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        factor = min(pyramid_factor(box.grid, grid), _coarsest(stored))
-        columns, rows = pixel_positions(box, grid)
+        factor = _stored_factor(box.grid, grid, stored)
+        columns, rows = pixel_positions(box, file_grid)
         valid = _within(columns, stored.width) & _within(rows, stored.height)
         if stored.path is None or not valid.any():
+            valid = valid & (stored.nodata != 0)
             zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
             return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
+        if stored.make and not stored.path.exists():
+            stored.make()
         columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
         rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
         left, top = int(columns.min()), int(rows.min())
@@ -533,9 +536,7 @@ def stored_band(stored: StoredBand) -> Band:
             return pixels
         return Pixels(pixels.data, pixels.mask * valid.astype(np.float32))
 
-    return Band(
-        stored.name, pixel_type, grid, compute, (), PixelBox(grid, stored.width, stored.height)
-    )
+    return Band(stored.name, pixel_type, grid, compute, (), PixelBox(grid, *stored.own_size))
 
 
 def _take(pixels: Pixels, rows: Array, columns: Array) -> Pixels:
@@ -557,15 +558,19 @@ def pyramid_factor(wanted: Grid, grid: Grid) -> int:
     """Return the side, in pixels of a grid, of a pixel of the level to read.
 
     The level is the coarsest whose pixels are not larger than the wanted ones
-    (https://developers.google.com/earth-engine/guides/scale).
+    (https://developers.google.com/earth-engine/guides/scale). The first level has the band's own
+    pixels; where a file has finer ones, these serve whoever wants less than a pixel.
     """
     ratio = wanted.scale / grid.scale * (1 + 1e-9)
     return int(2 ** max(0, math.floor(math.log2(ratio))))
 
 
-def _coarsest(stored: StoredBand) -> int:
-    """Return the side, in stored pixels, of a pixel of the last level."""
-    return int(2 ** math.floor(math.log2(min(stored.width, stored.height))))
+def _stored_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
+    """Return the side, in the file's pixels, of a pixel of the level to read."""
+    if wanted.scale * (1 + 1e-9) < grid.scale:
+        return 1
+    coarsest = int(2 ** math.floor(math.log2(min(stored.own_size))))
+    return stored.oversampled * min(pyramid_factor(wanted, grid), coarsest)
 
 
 def _read_level(
@@ -595,10 +600,15 @@ def _read_level(
 
 def _read_window(dataset: rasterio.DatasetReader, stored: StoredBand, window: Window) -> Pixels:
     data = dataset.read(stored.index, window=window)
-    if MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
-        return Pixels(data, ones(data.shape))
-    mask = dataset.read_masks(stored.index, window=window)
-    return Pixels(data, (mask / np.float32(255)).astype(np.float32))
+    if stored.nodata is not None:
+        mask = (data != stored.nodata).astype(np.float32)
+    elif MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
+        mask = ones(data.shape)
+    else:
+        mask = dataset.read_masks(stored.index, window=window) / np.float32(255)
+    if stored.shift:
+        data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
+    return Pixels(data, mask)
 
 
 def _aggregate(

@@ -44,13 +44,14 @@ def asset_resource(asset: Asset, basic: bool = False) -> dict[str, Any]:
 
 
 def _band(band: StoredBand) -> dict[str, Any]:
+    width, height = band.own_size
     return {
         "id": band.name,
         "dataType": _data_type(band.dtype),
         "grid": {
             "crsCode": band.crs,
-            "affineTransform": dict(zip(AFFINE_KEYS, band.transform, strict=True)),
-            "dimensions": {"width": band.width, "height": band.height},
+            "affineTransform": dict(zip(AFFINE_KEYS, band.own_transform, strict=True)),
+            "dimensions": {"width": width, "height": height},
         },
         "pyramidingPolicy": band.pyramiding,
     }
