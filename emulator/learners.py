@@ -89,7 +89,7 @@ def random_forest(samples: Samples, bag: float, seed: int, **options: Any) -> Le
         n_jobs=ALL_CORES,
         **options,
     ).fit(samples.rows, samples.targets)
-    forest = _forest(estimator.estimators_, samples, estimator)
+    forest = forest_of(estimator.estimators_, samples.names, _classes(estimator))
     error = _out_of_bag_error(forest, estimator.estimators_samples_, samples)
     explanation = {
         "importance": _importance(estimator, samples),
@@ -104,17 +104,18 @@ def cart(samples: Samples, **options: Any) -> Learnt:
     """Learn one decision tree."""
     kind = DecisionTreeRegressor if samples.regression else DecisionTreeClassifier
     estimator = kind(random_state=0, **options).fit(samples.rows, samples.targets)
-    forest = _forest([estimator], samples, estimator)
+    forest = forest_of([estimator], samples.names, _classes(estimator))
     [text] = forest.to_text()
     return Learnt(forest, {"importance": _importance(estimator, samples), "tree": text})
 
 
-def _forest(estimators: Sequence[Any], samples: Samples, whole: Any) -> Forest:
-    trees = tuple(
+def forest_of(estimators: Sequence[Any], names: Sequence[str], classes: Sequence[int]) -> Forest:
+    """Return scikit-learn's fitted trees as a forest; without classes it is a regression's."""
+    trees = (
         Tree(t.children_left, t.children_right, t.feature, t.threshold, t.value[:, 0, :])
         for t in (estimator.tree_ for estimator in estimators)
     )
-    return Forest(samples.names, _classes(whole), trees)
+    return Forest(tuple(names), tuple(classes), tuple(trees))
 
 
 def _classes(estimator: Any) -> tuple[int, ...]:

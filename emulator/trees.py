@@ -4,9 +4,10 @@ The text format is that of R's rpart: `node), split, n, loss, yval, (yprob)`, `*
 the children of node k are 2k and 2k + 1, each node's right after it.
 """
 
+import base64
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from emulator.raster import Array
 
 LEAF = -1  # in place of a child
 ROWS = 2**16  # evaluated at once by a thread, so that what a tree reads stays in cache
+STORED = {"left": "<i4", "right": "<i4", "feature": "<i4", "threshold": "<f8", "values": "<f8"}
 UNKNOWN = 9999  # what public scripts write for numbers of a node that they do not know
 
 
@@ -75,27 +77,30 @@ class Forest:
     def _mean(self, rows: Array, tables: Sequence[Array]) -> Array:
         """Return the trees' mean of what the tables of their nodes hold."""
 
-        def mean(block: Array) -> Array:
+        def mean(block: Array, walkers: Sequence[Any]) -> Array:
             total = np.zeros((len(block), *tables[0].shape[1:]))
-            for walker, table in zip(self._walkers, tables, strict=True):
-                total += table[walker.apply(block)]
+            for walker, table in zip(walkers, tables, strict=True):
+                total += table.take(walker.apply(block), axis=0)
             return total / len(tables)
 
         return self._by_blocks(mean, rows)
 
     def _each(self, rows: Array) -> Array:
-        def each(block: Array) -> Array:
-            found = zip(self._walkers, self._values, strict=True)
-            return np.stack([table[walker.apply(block)] for walker, table in found], axis=1)
+        def each(block: Array, walkers: Sequence[Any]) -> Array:
+            found = zip(walkers, self._values, strict=True)
+            return np.stack([table.take(walker.apply(block)) for walker, table in found], axis=1)
 
         return self._by_blocks(each, rows)
 
-    def _by_blocks(self, evaluate: Any, rows: Array) -> Array:
+    def _by_blocks(self, evaluate: Callable[[Array, Sequence[Any]], Array], rows: Array) -> Array:
         blocks = np.array_split(rows, max(1, -(-len(rows) // ROWS)))
+        if np.can_cast(rows.dtype, np.float32):
+            walkers, prepare = self._walkers, lambda block: block.astype(np.float32)
+        else:
+            walkers, prepare = self._rank_walkers, self._ranks
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            return np.concatenate(
-                list(threads.map(lambda block: evaluate(self._ranks(block)), blocks))
-            )
+            parts = threads.map(lambda block: evaluate(prepare(block), walkers), blocks)
+            return np.concatenate(list(parts))
 
     def _ranks(self, rows: Array) -> Array:
         """Return for every value how many of its input's thresholds are less than it.
@@ -121,7 +126,19 @@ class Forest:
 
     @cached_property
     def _walkers(self) -> list[Any]:
-        return [_walker(tree, self._steps) for tree in self.trees]
+        return [_walker(tree, tree.threshold, len(self.names)) for tree in self.trees]
+
+    @cached_property
+    def _rank_walkers(self) -> list[Any]:
+        return [_walker(tree, self._rank(tree), len(self.names)) for tree in self.trees]
+
+    def _rank(self, tree: Tree) -> Array:
+        """Return a tree's thresholds as ranks."""
+        ranks = np.zeros(len(tree.left))
+        for feature, steps in enumerate(self._steps):
+            mine = tree.feature == feature
+            ranks[mine] = np.searchsorted(steps, tree.threshold[mine])
+        return ranks
 
     def to_text(self) -> Iterator[str]:
         """Yield the trees in rpart's format, with what it takes to get the same ones back."""
@@ -129,21 +146,24 @@ class Forest:
             yield "\n".join(_written(tree, self.names, self.classes))
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads."""
-        return {
-            "names": list(self.names),
-            "classes": list(self.classes),
-            "trees": [
-                {name: getattr(tree, name).tolist() for name in Tree.__dataclass_fields__}
-                for tree in self.trees
-            ],
+        """Return what `from_json` reads: numbers as text, for a forest has millions of them."""
+        nodes = {
+            name: _to_base64(np.concatenate([getattr(tree, name) for tree in self.trees]), dtype)
+            for name, dtype in STORED.items()
         }
+        sizes = [len(tree.left) for tree in self.trees]
+        return {"names": list(self.names), "classes": list(self.classes), "sizes": sizes} | nodes
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Return the forest that `to_json` wrote."""
-        trees = (Tree(**{k: np.array(v) for k, v in tree.items()}) for tree in document["trees"])
-        return cls(tuple(document["names"]), tuple(document["classes"]), tuple(trees))
+        sizes, classes = document["sizes"], tuple(document["classes"])
+        nodes = {name: _from_base64(document[name], dtype) for name, dtype in STORED.items()}
+        nodes["values"] = nodes["values"].reshape(sum(sizes), -1)
+        ends = np.cumsum(sizes)[:-1]
+        parts = zip(*(np.split(nodes[name], ends) for name in STORED), strict=True)
+        trees = tuple(Tree(**dict(zip(STORED, part, strict=True))) for part in parts)
+        return cls(tuple(document["names"]), classes, trees)
 
     @classmethod
     def from_text(cls, texts: Sequence[str], algorithm: str) -> Self:
@@ -163,19 +183,24 @@ class Forest:
         return cls(tuple(names), classes, tuple(trees))
 
 
-def _walker(tree: Tree, steps: Sequence[Array]) -> Any:
-    """Return scikit-learn's compiled tree of the same nodes, its thresholds as ranks."""
+def _to_base64(values: Array, dtype: str) -> str:
+    return base64.b64encode(values.astype(dtype).tobytes()).decode()
+
+
+def _from_base64(text: str, dtype: str) -> Array:
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def _walker(tree: Tree, thresholds: Array, inputs: int) -> Any:
+    """Return scikit-learn's compiled tree of the same nodes, with other thresholds."""
     from sklearn.tree._tree import NODE_DTYPE
     from sklearn.tree._tree import Tree as Walker
 
     count = len(tree.left)
     nodes = np.zeros(count, NODE_DTYPE)
     nodes["left_child"], nodes["right_child"] = tree.left, tree.right
-    nodes["feature"] = tree.feature
-    for feature, known in enumerate(steps):
-        mine = tree.feature == feature
-        nodes["threshold"][mine] = np.searchsorted(known, tree.threshold[mine])
-    walker = Walker(len(steps), np.array([1], dtype=np.intp), 1)
+    nodes["feature"], nodes["threshold"] = tree.feature, thresholds
+    walker = Walker(inputs, np.array([1], dtype=np.intp), 1)
     state = {"max_depth": 0, "node_count": count, "nodes": nodes, "values": np.zeros((count, 1, 1))}
     walker.__setstate__(state)
     return walker

@@ -90,7 +90,8 @@ def _lines(
     shares = ""
     if classes is not None and column is None:
         value, shares = classes[values.argmax()], f" ({' '.join(map(repr, values.tolist()))})"
-    yield f"{number}) {split} {tree.n_node_samples[node]} 0 {float(value)!r}{shares}{' *' if leaf else ''}"
+    end = " *" if leaf else ""
+    yield f"{number}) {split} {tree.n_node_samples[node]} 0 {float(value)!r}{shares}{end}"
     if not leaf:
         name, limit = NAMES[tree.feature[node]], float(tree.threshold[node])
         sides = (tree.children_left[node], "<="), (tree.children_right[node], ">")
@@ -837,9 +838,7 @@ def _same_groups(got: Sequence[int]) -> bool:
 
 def _clustered(clusterer: Any, scale: Sequence[float] = (1, 1)) -> Any:
     training = features(BLOBS[MIXED] * scale)
-    return training.cluster(clusterer.train(training, list(NAMES))).aggregate_array(
-        "cluster"
-    )
+    return training.cluster(clusterer.train(training, list(NAMES))).aggregate_array("cluster")
 
 
 BLOB_GROUPS = Check(_same_groups, "the three groups, numbered 0 to 2")
