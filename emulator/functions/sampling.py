@@ -119,7 +119,8 @@ def sample(
         parts = (part.take(part.keys < factor) for part in parts)
     if count is not None:
         parts = _lowest(parts, count)
-    return Collection(_features(parts, source.names, box.grid.crs, geometries))
+    features = _features(parts, source.names, box.grid.crs, geometries)
+    return Collection(features, {"band_order": source.names})
 
 
 @algorithm("Image.stratifiedSample")
@@ -158,7 +159,8 @@ def stratified_sample(
                 [kept[value]] = _lowest(both, limits.get(value, count))
         yield from (kept[value] for value in sorted(kept))
 
-    return Collection(_features(parts(), source.names, box.grid.crs, geometries))
+    features = _features(parts(), source.names, box.grid.crs, geometries)
+    return Collection(features, {"band_order": source.names})
 
 
 @algorithm("Image.sampleRegions")
@@ -185,7 +187,7 @@ def sample_regions(
                 new = {**copied, **found.properties, "system:index": f"{prefix}_{index}"}
                 yield found.with_properties(new)
 
-    return Collection(features())
+    return Collection(features(), {"band_order": source.names})
 
 
 def _copied(properties: Mapping[str, Any], names: list[str] | None) -> dict[str, Any]:

@@ -665,13 +665,14 @@ OTHERS = [
             ee.Classifier.smileCart()
             .train(
                 plane()
+                .select(["y", "x"])
                 .addBands(ee.Image(1).rename("c"))
                 .sample(ee.Geometry.Rectangle([0, 0, 1, 1], "EPSG:3857", False), 1),
                 "c",
             )
             .schema()
         ),
-        ["x", "y"],
+        ["y", "x"],
         described("Classifier.train"),
     ),
     case(
