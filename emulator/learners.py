@@ -6,6 +6,7 @@ Rows are (n, inputs) float64, labels (n,) float64; random numbers depend on the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -185,14 +186,30 @@ def naive_bayes(samples: Samples, smoothing: float) -> Estimated:
     return Estimated(estimator, _classes(estimator), {})
 
 
-def support_vectors(samples: Samples, kind: str, probabilities: bool, **options: Any) -> Estimated:
-    """Learn a support vector machine; probabilities are calibrated by Platt's method."""
+@dataclass(frozen=True)
+class SupportVectors(Estimated):
+    """A support vector machine; its probabilities are learnt when they are asked for."""
+
+    samples: Samples
+
+    def output(self, mode: str, rows: Array) -> Array:
+        """Return what an output mode is for rows; probabilities by Platt's method."""
+        if mode in ("CLASSIFICATION", "REGRESSION"):
+            return super().output(mode, rows)
+        return self._calibrated.output(mode, rows)
+
+    @cached_property
+    def _calibrated(self) -> Estimated:
+        calibrated = CalibratedClassifierCV(self.estimator, ensemble=False)
+        calibrated.fit(self.samples.rows, self.samples.targets)
+        return Estimated(calibrated, self.classes, {})
+
+
+def support_vectors(samples: Samples, kind: str, **options: Any) -> SupportVectors:
+    """Learn a support vector machine."""
     kinds = {"C_SVC": SVC, "NU_SVC": NuSVC, "EPSILON_SVR": SVR, "NU_SVR": NuSVR}
-    estimator = kinds[kind](**options)
-    if probabilities:
-        estimator = CalibratedClassifierCV(estimator, ensemble=False)
-    estimator.fit(samples.rows, samples.targets)
-    return Estimated(estimator, _classes(estimator), {})
+    estimator = kinds[kind](**options).fit(samples.rows, samples.targets)
+    return SupportVectors(estimator, _classes(estimator), {}, samples)
 
 
 class _OneClass(OneClassSVM):
@@ -272,18 +289,15 @@ class Clusters:
         return self.estimator.predict((rows - self.low) / self.span)
 
 
-def k_means(rows: Array, counts: Sequence[int], **options: Any) -> Clusters:
+def k_means(rows: Array, least: int, most: int, **options: Any) -> Clusters:
     """Learn clusters: of several numbers of them the best by Calinski and Harabasz (1974)."""
     low = rows.min(axis=0)
     span = np.ptp(rows, axis=0)
     span = np.where(span > 0, span, 1)
     scaled = (rows - low) / span
     distinct = len(np.unique(scaled, axis=0))
-    fitted = [
-        KMeans(min(count, distinct), algorithm="lloyd", **options).fit(scaled) for count in counts
-    ]
-    best = fitted[0]
-    if len(fitted) > 1:
-        tested = [f for f in fitted if 1 < f.n_clusters < len(rows)]
-        best = max(tested, key=lambda f: calinski_harabasz_score(scaled, f.labels_), default=best)
+    counts = range(min(least, distinct), min(most, distinct) + 1)
+    fitted = [KMeans(count, **options).fit(scaled) for count in counts]
+    tested = [f for f in fitted if 1 < f.n_clusters < len(rows)] if len(fitted) > 1 else []
+    best = max(tested, key=lambda f: calinski_harabasz_score(scaled, f.labels_), default=fitted[0])
     return Clusters(low, span, best)

@@ -46,6 +46,7 @@ TREE_MODES = OUTPUT_MODES[:4]
 CLASS_MODES = ("CLASSIFICATION", "PROBABILITY", "MULTIPROBABILITY")
 EXPORTABLE = ("smileRandomForest", "smileCart", "decisionTree", "decisionTreeEnsemble")
 
+MAX_TREES = 10_000  # of a forest; ours
 CLASS_NUMBER = PixelType("int", -(2**31), 2**31 - 1)
 NO_LIMIT = None  # of the number of leaves
 
@@ -67,13 +68,13 @@ class Classifier:
 
     name: str  # as in Classifier.name
     modes: Sequence[str]
-    learn: Callable[[Any, str], Model] | None = None  # from samples, for an output mode
+    learn: Callable[[Any], Model] | None = None  # from samples
     training: Training | None = None
     given: Model | None = None
     given_schema: Sequence[str] | None = None
     mode: str = "CLASSIFICATION"
     arrays: bool = False  # puts out an array in every mode
-    _learnt: dict[str, Model] = field(default_factory=dict)
+    _learnt: dict[bool, Model] = field(default_factory=dict)  # by `regression`
 
     type_name = "Classifier"
 
@@ -97,12 +98,12 @@ class Classifier:
         """Return the model, learnt at the first call; errors are told in the caller's name."""
         if self.given is not None:
             return self.given
-        if self.mode not in self._learnt:
+        if self.regression not in self._learnt:
             try:
-                self._learnt[self.mode] = self._fitted()
+                self._learnt[self.regression] = self._fitted()
             except ValueError as error:  # training data that the library can't learn from
                 raise EarthEngineError(f"{caller}: {error}") from error
-        return self._learnt[self.mode]
+        return self._learnt[self.regression]
 
     def _fitted(self) -> Model:
         if self.training is None or self.learn is None:
@@ -112,7 +113,7 @@ class Classifier:
         if not self.regression and not np.array_equal(labels, np.rint(labels)):
             raise UntrainableError(f"Classes in '{self.training.label}' must be integers.")
         samples = _learners().Samples(names, rows[:, :-1], labels, self.regression)
-        return self.learn(samples, self.mode)
+        return self.learn(samples)
 
     def output(self, rows: Array, caller: str) -> Array:
         """Return the output for rows of inputs."""
@@ -160,7 +161,9 @@ def old_random_forest(
 def _forest(
     trees: int, variables: int | None, least: int, bag: float, leaves: int | None, seed: int
 ) -> Classifier:
-    def learn(samples: Any, mode: str) -> Model:
+    _check_count("smileRandomForest", trees)
+
+    def learn(samples: Any) -> Model:
         return _learners().random_forest(
             samples,
             bag,
@@ -174,9 +177,16 @@ def _forest(
     return Classifier("smileRandomForest", OUTPUT_MODES, learn)
 
 
+def _check_count(name: str, trees: int) -> None:
+    if not 0 < trees <= MAX_TREES:
+        raise EarthEngineError(
+            f"Classifier.{name}: numberOfTrees must be from 1 to {MAX_TREES}, got {trees}."
+        )
+
+
 @algorithm("Classifier.smileCart")
 def cart(leaves: int | None, least: int) -> Classifier:
-    def learn(samples: Any, mode: str) -> Model:
+    def learn(samples: Any) -> Model:
         return _learners().cart(samples, max_leaf_nodes=leaves, min_samples_leaf=least)
 
     return Classifier("smileCart", TREE_MODES, learn)
@@ -193,6 +203,7 @@ LOSSES = {
 def gradient_tree_boost(
     trees: int, shrinkage: float, sampling: float, leaves: int | None, loss: str, seed: int
 ) -> Classifier:
+    _check_count("smileGradientTreeBoost", trees)
     options = {
         "loss": _known("smileGradientTreeBoost", "loss function", LOSSES, loss),
         "n_estimators": trees,
@@ -202,32 +213,26 @@ def gradient_tree_boost(
         "seed": seed,
     }
 
-    def learn(samples: Any, mode: str) -> Model:
+    def learn(samples: Any) -> Model:
         return _learners().gradient_tree_boost(samples, **options)
 
     return Classifier("smileGradientTreeBoost", TREE_MODES, learn)
 
 
-SEARCHES = {
-    "AUTO": "auto",
-    "LINEAR_SEARCH": "brute",
-    "KD_TREE": "kd_tree",
-    "COVER_TREE": "ball_tree",
-}
+#: Every search finds the same neighbours; this one of scikit-learn does so by every metric.
+SEARCHES = dict.fromkeys(("AUTO", "LINEAR_SEARCH", "KD_TREE", "COVER_TREE"), "brute")
 METRICS = {name: name.lower() for name in ("EUCLIDEAN", "MAHALANOBIS", "MANHATTAN", "BRAYCURTIS")}
 
 
 @algorithm("Classifier.smileKNN")
 def k_nearest(k: int, search: str, metric: str) -> Classifier:
-    _known("smileKNN", "search method", SEARCHES, search)
     options = {
         "n_neighbors": k,
-        # Every search finds the same neighbours; this one does so by every metric.
-        "algorithm": SEARCHES["LINEAR_SEARCH"],
+        "algorithm": _known("smileKNN", "search method", SEARCHES, search),
         "metric": _known("smileKNN", "metric", METRICS, metric),
     }
 
-    def learn(samples: Any, mode: str) -> Model:
+    def learn(samples: Any) -> Model:
         return _learners().k_nearest(samples, **options)
 
     return Classifier("smileKNN", ("CLASSIFICATION", "PROBABILITY"), learn)
@@ -235,7 +240,7 @@ def k_nearest(k: int, search: str, metric: str) -> Classifier:
 
 @algorithm("Classifier.smileNaiveBayes")
 def naive_bayes(smoothing: float) -> Classifier:
-    def learn(samples: Any, mode: str) -> Model:
+    def learn(samples: Any) -> Model:
         return _learners().naive_bayes(samples, smoothing)
 
     return Classifier("smileNaiveBayes", CLASS_MODES, learn)
@@ -283,11 +288,10 @@ def support_vectors(
         options["epsilon"] = loss
     options = {name: value for name, value in options.items() if value is not None}
 
-    def learn(samples: Any, mode: str) -> Model:
+    def learn(samples: Any) -> Model:
         if kind == "ONE_CLASS":
             return _learners().one_class(samples, inside or 0, **options)
-        probabilities = mode in ("PROBABILITY", "MULTIPROBABILITY")
-        return _learners().support_vectors(samples, kind, probabilities, **options)
+        return _learners().support_vectors(samples, kind, **options)
 
     mode = "CLASSIFICATION" if "CLASSIFICATION" in modes else "REGRESSION"
     return Classifier("libsvm", modes, learn, mode=mode)
@@ -305,7 +309,7 @@ DISTANCES = {
 def minimum_distance(metric: str, nearest: int) -> Classifier:
     name = _known("minimumDistance", "metric", DISTANCES, metric)
 
-    def learn(samples: Any, mode: str) -> Model:
+    def learn(samples: Any) -> Model:
         # Distances to classes, also where they are put out in place of the nearest class.
         return _learners().minimum_distance(replace(samples, regression=False), name, nearest)
 

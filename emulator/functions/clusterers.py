@@ -1,6 +1,5 @@
 """Clusterers: made, trained when they are first used, applied to images and tables."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -20,7 +19,8 @@ MAX_ITERATIONS = 500  # Weka's default (SimpleKMeans)
 class Clusterer:
     """K-means with one number of clusters, or the best of several."""
 
-    counts: Sequence[int]
+    least: int
+    most: int
     options: dict[str, Any]
     training: Training | None = None
 
@@ -40,7 +40,7 @@ class Clusterer:
         from emulator import learners  # when something is learnt: it takes long to load
 
         training = cast("Training", self.training)  # what has inputs has been trained
-        return learners.k_means(training.rows, self.counts, **self.options)
+        return learners.k_means(training.rows, self.least, self.most, **self.options)
 
     def inputs(self, caller: str) -> list[str]:
         """Return the names of the inputs; errors are told in the caller's name."""
@@ -82,7 +82,7 @@ def k_means(
 ) -> Clusterer:
     if initialisation not in range(len(INITIALISATIONS)):
         raise NotImplementedByEmulator(f"Clusterer.wekaKMeans with init {initialisation}")
-    return _made("wekaKMeans", [count], initialisation, 1, distance, iterations, seed)
+    return _made("wekaKMeans", count, count, initialisation, 1, distance, iterations, seed)
 
 
 @algorithm("Clusterer.wekaCascadeKMeans")
@@ -95,23 +95,23 @@ def cascade_k_means(
     distance: str,
     iterations: int | None,
 ) -> Clusterer:
-    counts = range(least, most + 1)
-    if not counts:
-        raise EarthEngineError(
-            "Clusterer.wekaCascadeKMeans: minClusters must not be greater than maxClusters."
-        )
-    return _made("wekaCascadeKMeans", counts, plus_plus, restarts, distance, iterations, 0)
+    if manual:
+        raise NotImplementedByEmulator("Clusterer.wekaCascadeKMeans with a manual choice")
+    return _made("wekaCascadeKMeans", least, most, plus_plus, restarts, distance, iterations, 0)
 
 
 def _made(
     name: str,
-    counts: Sequence[int],
+    least: int,
+    most: int,
     initialisation: int,
     starts: int,
     distance: str,
     iterations: int | None,
     seed: int,
 ) -> Clusterer:
+    if not 1 <= least <= most:
+        raise EarthEngineError(f"Clusterer.{name}: Invalid number of clusters {least} to {most}.")
     if distance != "Euclidean":
         raise NotImplementedByEmulator(f"Clusterer.{name} with distance '{distance}'")
     options = {
@@ -120,7 +120,7 @@ def _made(
         "max_iter": MAX_ITERATIONS if iterations is None else iterations,
         "random_state": seed % 2**32,  # the generator's seeds are less
     }
-    return Clusterer(counts, options)
+    return Clusterer(least, most, options)
 
 
 @algorithm("Clusterer.train")

@@ -795,6 +795,18 @@ OTHERS = [
         r"Property 'z' of feature '0' is missing",
     ),
     _refused(
+        "more trees than anyone needs",
+        lambda: ee.Classifier.smileRandomForest(10**9).mode(),
+        "numberOfTrees must be from 1 to",
+        described("Classifier.smileRandomForest"),
+    ),
+    _refused(
+        "no clusters",
+        lambda: ee.Clusterer.wekaKMeans(0).schema(),
+        "Invalid number of clusters",
+        described("Clusterer.wekaKMeans"),
+    ),
+    _refused(
         "an unknown mode",
         lambda: ee.Classifier.smileCart().setOutputMode("LOUD").mode(),
         "Unknown output mode 'LOUD'",
