@@ -162,11 +162,12 @@ def gradient_tree_boost(samples: Samples, loss: str, seed: int, **options: Any) 
     return Estimated(estimator, _classes(estimator), explanation)
 
 
-def k_nearest(samples: Samples, **options: Any) -> Estimated:
-    """Remember the samples."""
+def k_nearest(samples: Samples, k: int, **options: Any) -> Estimated:
+    """Remember the samples; there are no more neighbours than these."""
     if options["metric"] == "mahalanobis":
         options["metric_params"] = {"VI": np.linalg.pinv(np.atleast_2d(np.cov(samples.rows.T)))}
-    estimator = KNeighborsClassifier(**options).fit(samples.rows, samples.targets)
+    estimator = KNeighborsClassifier(min(k, len(samples.rows)), **options)
+    estimator.fit(samples.rows, samples.targets)
     return Estimated(estimator, _classes(estimator), {})
 
 

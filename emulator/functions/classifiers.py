@@ -17,7 +17,7 @@ from emulator.errors import EarthEngineError
 from emulator.functions.arrays import EEArray
 from emulator.functions.confusion import ConfusionMatrix, count
 from emulator.functions.images import select
-from emulator.functions.training import Training, UntrainableError, inputs_of
+from emulator.functions.training import Training, UntrainableError, inputs_of, told_by
 from emulator.functions.values import Collection, Feature, catalogue, not_found
 from emulator.raster import (
     DOUBLE,
@@ -99,10 +99,8 @@ class Classifier:
         if self.given is not None:
             return self.given
         if self.regression not in self._learnt:
-            try:
+            with told_by(caller):
                 self._learnt[self.regression] = self._fitted()
-            except ValueError as error:  # training data that the library can't learn from
-                raise EarthEngineError(f"{caller}: {error}") from error
         return self._learnt[self.regression]
 
     def _fitted(self) -> Model:
@@ -122,10 +120,9 @@ class Classifier:
             raise EarthEngineError(
                 f"{caller}: Expected 2 classes for PROBABILITY, found {len(model.classes)}."
             )
-        if not len(rows):
-            rows = np.zeros((1, rows.shape[1]))
-            return model.output(self.mode, rows)[:0]
-        return model.output(self.mode, rows)
+        some = rows if len(rows) else np.zeros((1, rows.shape[1]))  # the shape, at least
+        with told_by(caller):
+            return model.output(self.mode, some)[: len(rows)]
 
 
 def _learners() -> ModuleType:
@@ -227,7 +224,7 @@ METRICS = {name: name.lower() for name in ("EUCLIDEAN", "MAHALANOBIS", "MANHATTA
 @algorithm("Classifier.smileKNN")
 def k_nearest(k: int, search: str, metric: str) -> Classifier:
     options = {
-        "n_neighbors": k,
+        "k": k,
         "algorithm": _known("smileKNN", "search method", SEARCHES, search),
         "metric": _known("smileKNN", "metric", METRICS, metric),
     }
@@ -364,9 +361,9 @@ def spectral_region(coordinates: list[list[float]], schema: list[str] | None) ->
         raise EarthEngineError("Classifier.spectralRegion: The schema must have 2 names.")
     try:
         polygons = [shapely.Polygon(np.reshape(ring, (-1, 2))) for ring in coordinates]
-    except ValueError as error:
+        rings = functools.reduce(shapely.symmetric_difference, polygons, shapely.Polygon())
+    except (ValueError, shapely.errors.ShapelyError) as error:
         raise EarthEngineError(f"Classifier.spectralRegion: Invalid ring: {error}") from error
-    rings = functools.reduce(shapely.symmetric_difference, polygons, shapely.Polygon())
     return Classifier("spectralRegion", ("CLASSIFICATION",), None, None, _Inside(rings), names)
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.classifiers import CLASS_NUMBER, per_feature, per_pixel
-from emulator.functions.training import Training
+from emulator.functions.training import Training, told_by
 from emulator.functions.values import Collection
 from emulator.raster import Array, Image
 from emulator.registry import InvalidTypeError, algorithm, coercion
@@ -50,11 +50,8 @@ class Clusterer:
 
     def cluster(self, rows: Array, caller: str) -> Array:
         """Return the number of each row's cluster."""
-        try:
-            clusters = self._clusters
-        except ValueError as error:  # training data that the library can't learn from
-            raise EarthEngineError(f"{caller}: {error}") from error
-        return clusters.cluster(rows) if len(rows) else rows[:, 0]
+        with told_by(caller):
+            return self._clusters.cluster(rows) if len(rows) else rows[:, 0]
 
 
 @coercion("Clusterer")

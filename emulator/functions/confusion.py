@@ -8,6 +8,7 @@ import numpy as np
 
 from emulator.errors import EarthEngineError
 from emulator.functions.arrays import EEArray
+from emulator.functions.training import is_number
 from emulator.functions.values import Collection, property_of
 from emulator.raster import DOUBLE, Array, PixelType
 from emulator.registry import InvalidTypeError, algorithm, coercion
@@ -83,7 +84,7 @@ def error_matrix(
 
 def _class(feature: Any, name: str, caller: str) -> int:
     value = property_of(feature, name)
-    if not isinstance(value, bool | int | float):
+    if not is_number(value):
         index = feature.properties.get("system:index")
         raise EarthEngineError(f"{caller}: Property '{name}' of feature '{index}' is missing.")
     return int(value)

@@ -1,7 +1,8 @@
 """Training data: the numeric properties of a collection's features."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,19 @@ from emulator.raster import Array
 
 class UntrainableError(ValueError):
     """Training data that nothing can be learnt from."""
+
+
+@contextmanager
+def told_by(algorithm: str) -> Iterator[None]:
+    """Tell what is wrong with the data, also by the library's judgement, as an algorithm's error.
+
+    Models are learnt when they are used, so the algorithm is the one that uses them.
+    """
+    try:
+        yield
+    except ValueError as error:
+        sentence = str(error).splitlines()[0]
+        raise EarthEngineError(f"{algorithm}: {sentence}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +54,7 @@ class Training:
         if names is None:
             first = next(iter(self.features), None)
             known = {} if first is None else first.properties
-            names = sorted(name for name, value in known.items() if _is_number(value))
+            names = sorted(name for name, value in known.items() if is_number(value))
         return [name for name in names if name != self.label]
 
     @cached_property
@@ -48,7 +62,7 @@ class Training:
         """Inputs and, last, the label of the features that have numbers for all of them."""
         names = [*self.schema, *([] if self.label is None else [self.label])]
         values = ([property_of(feature, name) for name in names] for feature in self.features)
-        rows = np.array([row for row in values if all(map(_is_number, row))], dtype=np.float64)
+        rows = np.array([row for row in values if all(map(is_number, row))], dtype=np.float64)
         rows = rows.reshape(-1, len(names))
         if self.subsampling < 1:
             rows = rows[np.random.default_rng(abs(self.seed)).random(len(rows)) < self.subsampling]
@@ -57,7 +71,7 @@ class Training:
         return rows
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, bool | int | float) and math.isfinite(value)
 
 
@@ -65,7 +79,7 @@ def inputs_of(feature: Any, index: int, schema: Sequence[str], algorithm: str) -
     """Return a feature's properties that a classifier or clusterer takes."""
     values = [property_of(feature, name) for name in schema]
     for name, value in zip(schema, values, strict=True):
-        if not _is_number(value):
+        if not is_number(value):
             position = feature.properties.get("system:index", index)
             raise EarthEngineError(
                 f"{algorithm}: Property '{name}' of feature '{position}' is missing."

@@ -381,6 +381,12 @@ LEARNERS = [
         THREE,
     ),
     *_learner(
+        "smileKNN of more neighbours than there are",
+        lambda: ee.Classifier.smileKNN(1000),
+        KNeighborsClassifier(len(ROWS)),
+        modes=("CLASSIFICATION", "PROBABILITY"),
+    ),
+    *_learner(
         "smileKNN by Mahalanobis distance",
         lambda: ee.Classifier.smileKNN(3, "COVER_TREE", "MAHALANOBIS"),
         KNeighborsClassifier(
