@@ -5,7 +5,7 @@ have arrays of one shape, and otherwise an object array (rows, columns) with an 
 valid pixel. Functions see blocks, (pixels, *shape): one call for each combination of shapes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,18 +73,20 @@ def _blocks(inputs: Sequence[Array], count: int) -> Iterator[tuple[Array, list[A
     if not ragged:
         yield np.arange(count), list(inputs)
         return
+    shapes = [[array.shape for array in data] for data in ragged]
     groups: dict[Any, list[int]] = {}
-    for position, arrays in enumerate(zip(*ragged, strict=True)):
-        groups.setdefault(tuple(array.shape for array in arrays), []).append(position)
+    for position, key in enumerate(zip(*shapes, strict=True)):
+        groups.setdefault(key, []).append(position)
     for members in groups.values():
         positions = np.array(members)
-        yield (
-            positions,
-            [
-                np.stack(list(data[positions])) if is_ragged(data) else data[positions]
-                for data in inputs
-            ],
-        )
+        yield positions, [_dense(data[positions]) for data in inputs]
+
+
+def _dense(cells: Array) -> Array:
+    """Return a block of pixels whose arrays have one shape."""
+    if not is_ragged(cells):
+        return cells
+    return np.concatenate(list(cells)).reshape(len(cells), *cells[0].shape)
 
 
 def assembled(
@@ -107,9 +109,15 @@ def assembled(
         return data.reshape(*shape, *inner)
     ragged = np.empty(size, object)
     for positions, part in zip(found, parts, strict=True):
-        for position, cell in zip(positions.tolist(), part, strict=True):
-            ragged[position] = cell.astype(dtype, copy=False)
+        for position, cell in zip(positions.tolist(), _cells(part, dtype), strict=True):
+            ragged[position] = cell
     return ragged.reshape(shape)
+
+
+def _cells(block: Array, dtype: np.dtype) -> Iterable[Array]:
+    if is_ragged(block):
+        return [cell.astype(dtype, copy=False) for cell in block]
+    return block.astype(dtype, copy=False)
 
 
 def rows_of(blocks: Sequence[tuple[Array, Array]], count: int) -> Array:

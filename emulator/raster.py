@@ -32,6 +32,7 @@ Transform = tuple[float, float, float, float, float, float]
 Array = np.ndarray
 
 TILE = 512  # pixels on a side; what is held in memory at once
+ARRAY_TILE = 256  # the same where pixels are arrays: 60 dates of 8 bands take 250 MB
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 MAX_GATHERED = 2**26  # pixels of an own grid that one tile may need
 STRIP = 2**22  # pixels of a file that are aggregated at once into a coarser level
@@ -410,13 +411,26 @@ class Reader:
 def _uses(bands: Sequence[Band]) -> Counter[int]:
     """Count for every band how often one tile reads it."""
     uses = Counter(id(band) for band in bands)
-    pending = list({id(band): band for band in bands}.values())
-    while pending:
-        for band in pending.pop().inputs:
-            uses[id(band)] += 1
-            if uses[id(band)] == 1:
-                pending.append(band)
+    for reader in _tree(bands):
+        uses.update(id(band) for band in reader.inputs)
     return uses
+
+
+def _tree(bands: Sequence[Band]) -> Iterator[Band]:
+    """Yield bands and all that they are computed from, each once."""
+    pending = list(bands)
+    met = set()
+    while pending:
+        band = pending.pop()
+        if id(band) not in met:
+            met.add(id(band))
+            pending.extend(band.inputs)
+            yield band
+
+
+def tile_side(bands: Sequence[Band]) -> int:
+    """Return the side of the tiles in which bands are computed."""
+    return ARRAY_TILE if any(band.pixel_type.dimensions for band in _tree(bands)) else TILE
 
 
 def pointwise(
@@ -680,7 +694,7 @@ def read(image: Image, box: PixelBox) -> list[Pixels]:
 def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox, list[Pixels]]]:
     """Yield tile after tile of a box with the pixels of every band, in the bands' types."""
     with Reader(bands) as reader:
-        for tile in box.tiles():
+        for tile in box.tiles(tile_side(bands)):
             yield (
                 tile,
                 [

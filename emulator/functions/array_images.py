@@ -106,12 +106,14 @@ def _series(rows: Sequence[Sequence[Band]], kind: PixelType, name: str) -> Band:
 def _valid_rows(values: Array, valid: Array) -> tuple[list[Array], list[Array]]:
     """Return the valid rows of (pixels, rows, …) for all pixels that have the same number."""
     counts = valid.sum(axis=1)
+    rows = values.reshape(-1, *values.shape[2:])
     found, parts = [], []
     for count in np.unique(counts[counts > 0]):
         pixels = np.flatnonzero(counts == count)
-        chosen = np.argsort(~valid[pixels], axis=1, kind="stable")[:, :count]
+        which, row = np.nonzero(valid[pixels])
+        chosen = rows.take(pixels[which] * values.shape[1] + row, axis=0)
         found.append(pixels)
-        parts.append(values[pixels[:, None], chosen])
+        parts.append(chosen.reshape(len(pixels), count, *values.shape[2:]))
     return found, parts
 
 

@@ -351,7 +351,8 @@ def _reduce(
 
 def _check_reducer(block: Array, reducer: Reducer, axes: list[int], field: int | None) -> None:
     _require(axes, "At least one axis must be reduced.")
-    _require(not reducer.objects, "Each output of the reducer must be a number.")
+    numbers = not reducer.objects and not any(t and t.dimensions for t in reducer.types)
+    _require(numbers, "Each output of the reducer must be a number.")
     if field is None:
         _require(
             reducer.inputs == len(reducer.outputs) == 1,

@@ -14,20 +14,24 @@ import numpy as np
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.elementwise import (
     BINARY,
+    CAST_ALIASES,
+    CASTS,
     OPERATIONS,
     Operation,
     apply_to_images,
+    cast_image,
     image_operation,
     number_operation,
 )
 from emulator.functions.images import image, select, where
 from emulator.graph import Function
 from emulator.raster import Array, Image, PixelType
-from emulator.registry import algorithm
+from emulator.registry import algorithm, coerce, lookup, registered
 
 TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)"
-    r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<symbol>\*\*|<<|>>|[<>=!]=|&&|\|\||[-+*/%<>!~^&|?:()\[\],.]))"
+    r"|(?P<text>'[^']*'|\"[^\"]*\")"
+    r"|(?P<symbol>\*\*|<<|>>|[<>=!]=|&&|\|\||[-+*/%<>!~^&|?:()\[\],.=]))"
 )
 OPERATORS: Sequence[Mapping[str, str]] = [  # from the loosest to the tightest
     {"||": "or"},
@@ -43,6 +47,7 @@ OPERATORS: Sequence[Mapping[str, str]] = [  # from the loosest to the tightest
 ]
 PREFIXES = {"!": "not", "~": "bitwiseNot"}
 CONSTANTS = {"M_PI": math.pi, "M_E": math.e, "PI": math.pi, "E": math.e}
+MATH = {"PI": math.pi, "E": math.e}  # after `Math.`
 
 Meaning = Callable[["Language"], Any]
 
@@ -78,6 +83,8 @@ class Language:
             return self.names[name]
         if name in CONSTANTS:
             return self.constant(CONSTANTS[name])
+        if name == "Math":
+            return MATH
         raise EarthEngineError(f"Unknown variable '{name}' in expression.")
 
     def constant(self, value: float) -> Any:
@@ -90,13 +97,30 @@ class Language:
             return values[0] // values[1] if values[1] else 0
         return number_operation(operation, *values)
 
+    def call(self, function: str, *values: Any) -> Any:
+        """Call a function of numbers by its own name."""
+        if f"Number.{function}" not in registered():
+            raise EarthEngineError(f"Unknown function '{function}' in expression.")
+        called = lookup(f"Number.{function}")
+        names = [parameter.name for parameter in called.parameters]
+        if len(values) > len(names):
+            raise EarthEngineError(f"Number.{function}: Takes {len(names)} arguments.")
+        return called.call(dict(zip(names, values, strict=False)))
+
     def choose(self, condition: Any, yes: Any, no: Any) -> Any:
         """Return one of two values."""
         return yes if condition else no
 
     def bands(self, source: Any, selectors: Sequence[Any]) -> Any:
-        """Return bands of a value."""
-        raise EarthEngineError("Only images have bands.")
+        """Return the element of a dictionary."""
+        [key] = selectors
+        if not isinstance(source, Mapping) or key not in source:
+            raise EarthEngineError(f"There is no element '{key}' in the expression's variable.")
+        return source[key]
+
+    def assign(self, name: str, value: Any) -> Any:
+        """Give the result a name, which numbers do not have."""
+        return value
 
 
 class ImageLanguage(Language):
@@ -104,7 +128,7 @@ class ImageLanguage(Language):
 
     def name(self, name: str) -> Any:
         """Return the image that a name stands for."""
-        return image(super().name(name))
+        return coerce("Image", super().name(name))
 
     def constant(self, value: float) -> Image:
         """Return a constant image."""
@@ -115,6 +139,19 @@ class ImageLanguage(Language):
         if operation == "divide":
             return apply_to_images("divide", DIVIDE, *values)
         return image_operation(operation, *values)
+
+    def call(self, function: str, *values: Any) -> Image:
+        """Call an element-wise function or a cast."""
+        cast = CASTS.get(CAST_ALIASES.get(function, function))
+        if cast and len(values) == 1:
+            return cast_image(*values, cast)
+        if function not in OPERATIONS or len(values) != (2 if function in BINARY else 1):
+            raise EarthEngineError(f"Unknown function '{function}' in expression.")
+        return image_operation(function, *values)
+
+    def assign(self, name: str, value: Image) -> Image:
+        """Name the result's band."""
+        return value.with_bands([value.bands[0].renamed(name)]) if len(value.bands) == 1 else value
 
     def choose(self, condition: Image, yes: Image, no: Image) -> Image:
         """Return one image where the condition holds, another elsewhere."""
@@ -136,10 +173,21 @@ class Parser:
 
     def parse(self) -> Meaning:
         """Return the meaning of the whole text."""
+        target = self._target()
         meaning = self._choice()
         if self._peek()[1]:
             self._fail()
-        return meaning
+        if target is None:
+            return meaning
+        return lambda language: language.assign(target, meaning(language))
+
+    def _target(self) -> str | None:
+        """Read `name =`, if the text starts with it."""
+        (kind, name), following = self._tokens[0], self._tokens[1:2]
+        if kind != "name" or following != [("symbol", "=")]:
+            return None
+        self._at = 2
+        return name
 
     def _split(self, text: str) -> list[tuple[str, str]]:
         tokens, position, text = [], 0, text.rstrip()
@@ -242,9 +290,7 @@ class Parser:
             if not self._take(","):
                 self._expect(")")
                 break
-        if len(arguments) != (2 if name in BINARY else 1) or name not in OPERATIONS:
-            raise EarthEngineError(f"Unknown function '{name}' in expression.")
-        return _applied(name, *arguments)
+        return lambda language: language.call(name, *[a(language) for a in arguments])
 
     def _selectors(self, end: str) -> list[Any]:
         selectors: list[Any] = []

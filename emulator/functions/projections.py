@@ -114,7 +114,11 @@ def _pixel_type(value: Any) -> PixelType:
 
 
 @algorithm("PixelType")
-def pixel_type(precision: str, low: float | None, high: float | None, dimensions: int) -> PixelType:
+def pixel_type(
+    precision: str | PixelType, low: float | None, high: float | None, dimensions: int
+) -> PixelType:
+    if isinstance(precision, PixelType):  # the client wraps every argument of the type
+        return precision
     named = NAMED_TYPES.get(precision, PixelType(precision))
     return PixelType(
         named.precision,

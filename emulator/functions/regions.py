@@ -20,7 +20,17 @@ from emulator.functions.geometry import Geometry
 from emulator.functions.images import specified_grid
 from emulator.functions.reducers import Reducer, State, plain_outputs
 from emulator.functions.values import Collection, Feature
-from emulator.raster import DEFAULT_GRID, Array, Band, Grid, Image, PixelBox, Pixels, read_tiles
+from emulator.raster import (
+    DEFAULT_GRID,
+    Array,
+    Band,
+    Grid,
+    Image,
+    PixelBox,
+    Pixels,
+    read_tiles,
+    tile_side,
+)
 from emulator.registry import algorithm
 
 LEAST_COVERAGE = 1 / 256  # of a pixel; Earth Engine's guide says about 0.5 %
@@ -61,7 +71,7 @@ def pixels_in(
     source: Image, geometry: Geometry, box: PixelBox, weighted: bool
 ) -> Iterator[tuple[PixelBox, tuple[Array, Array], list[Pixels]]]:
     """Yield the tiles that reach into a region: where in them, and every band's pixels there."""
-    for tile in box.tiles():
+    for tile in box.tiles(tile_side(source.bands)):
         share = coverage(geometry, tile, weighted)
         inside = np.nonzero(share)
         if not len(inside[0]):
