@@ -243,9 +243,8 @@ def robust_linear_regression(terms: int, targets: int, beta: float | None) -> Re
         used, fit = weights, None
         for _ in range(MAX_ITERATIONS):
             fit = least_squares(x, y, used, np.zeros(terms))
-            inliers = np.where(
-                _distances(fit, x, y) <= _margin(fit, x, y, weights, beta), weights, 0
-            )
+            distances = _distances(fit, x, y)
+            inliers = np.where(distances <= _margin(distances, weights, beta), weights, 0)
             if np.array_equal(inliers, used):
                 break
             used = inliers
