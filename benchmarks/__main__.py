@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import emulator_forest, orchestration
+from benchmarks import emulator_forest, emulator_reducers, orchestration
 from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
@@ -20,6 +20,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "ledger_writes_per_image": orchestration.costs,
     "orchestration_throughput": orchestration.throughput,
     "emulator_forest": emulator_forest.forest,
+    "emulator_median": emulator_reducers.median,
+    "emulator_regression": emulator_reducers.regression,
 }
 OUT = Path("out/bench.json")
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emulator.errors import EarthEngineError
-from emulator.raster import Array, PixelType
+from emulator.raster import Array, PixelType, combined
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
 
 MAX_RECORDS = 2**24  # records that one reducer keeps of a region (a choice of ours)
@@ -130,7 +130,7 @@ def joined(first: Sequence[Array], second: Sequence[Array]) -> list[Array]:
 
 def least_weight(weights: Sequence[Array]) -> Array:
     """Return the records' weights: that of the input that counts least."""
-    return np.minimum.reduce(list(weights)) if len(weights) > 1 else weights[0]
+    return combined(weights)
 
 
 # --- reducers of reducers

@@ -19,9 +19,9 @@ from emulator.functions.reducers import (
 from emulator.raster import DOUBLE, Array, PixelType
 from emulator.registry import algorithm
 
-CHUNK = 2**14  # pixels that are fitted at once
-#: Of a coefficient's variance by the other terms; above it they count as linearly dependent.
-MAX_INFLATION = 1e13
+CHUNK = 2**12  # pixels that are fitted at once
+#: Of a term's sum of squares, not explained by those before it; below, it depends on them.
+LEAST_PIVOT = 1e-13
 MAX_ITERATIONS = 50  # of the iterative fits (a choice of ours)
 TALWAR = 2.795  # standard deviations: 95 % efficient with normal errors (Holland & Welsch 1977)
 MAD = 0.6745  # median absolute deviation of the standard normal distribution
@@ -109,40 +109,42 @@ def least_squares(
     """
     weights = np.ascontiguousarray(weights, np.float64)
     design = Design(terms)
-    normal = np.moveaxis(design.products(weights), -1, 0)
-    normal = normal + np.diag(penalty)
-    scale = np.sqrt(np.einsum("pii->pi", normal))
-    inverse, solved = _inverse(normal, scale)
-
-    def solution(right: Array) -> Array:  # of (terms, p)
-        step = inverse @ (right.T / scale)[..., None]
-        return (step[..., 0] / scale).T
-
+    normal = design.products(weights)
+    inverse, solved = _inverse(normal + np.diag(penalty)[..., None])
     coefficients, squares = [], []
     for target in targets:
-        found = solution(design.times(weights * target))
-        residuals = weights * (target - design.fitted(found))
-        found = found + solution(design.times(residuals) - penalty[:, None] * found)
+        found = _times(inverse, design.times(weights * target))
         residuals = target - design.fitted(found)
-        coefficients.append(found.T)
-        squares.append(np.einsum("np,np,np->p", weights, residuals, residuals))
+        weighted = weights * residuals
+        slope = design.times(weighted)
+        step = _times(inverse, slope - penalty[:, None] * found)
+        coefficients.append((found + step).T)
+        gain = (step * (2 * slope - _times(normal, step))).sum(axis=0)
+        squares.append(np.einsum("np,np->p", weighted, residuals) - gain)
     return Fit(np.stack(coefficients, axis=-1), np.stack(squares, axis=-1), solved)
 
 
-def _inverse(normal: Array, scale: Array) -> tuple[Array, Array]:
-    """Invert scaled normal equations (in place of `scale`, zeros become ones); tell where."""
-    solved = (scale > 0).all(axis=-1) & np.isfinite(scale).all(axis=-1)
-    scale[~solved] = 1
-    scaled = normal / (scale[:, :, None] * scale[:, None, :])
-    scaled[~solved] = np.eye(normal.shape[-1])
-    try:
-        inverse = np.linalg.inv(scaled)
-    except np.linalg.LinAlgError:
-        solved = solved & (np.linalg.matrix_rank(scaled, hermitian=True) == scaled.shape[-1])
-        scaled[~solved] = np.eye(normal.shape[-1])
-        inverse = np.linalg.inv(scaled)
-    inflation = np.abs(np.einsum("pii->pi", inverse)).max(axis=-1)
-    return inverse, solved & (inflation < MAX_INFLATION)
+def _times(matrices: Array, vectors: Array) -> Array:
+    return np.einsum("ijp,jp->ip", matrices, vectors)
+
+
+def _inverse(matrices: Array) -> tuple[Array, Array]:
+    """Invert symmetric matrices (k, k, p) by Gauss-Jordan steps; tell which could be.
+
+    Scaled to a unit diagonal, a pivot is what the other terms leave of a term's variance.
+    """
+    diagonal = np.einsum("iip->ip", matrices)
+    solved = (diagonal > 0).all(axis=0) & np.isfinite(diagonal).all(axis=0)
+    scale = np.sqrt(np.where(solved, diagonal, 1))
+    work = matrices / (scale[:, None] * scale[None, :])
+    for k in range(len(work)):
+        pivot = work[k, k].copy()
+        solved &= pivot > LEAST_PIVOT
+        pivot[~solved] = 1
+        row, column = work[k] / pivot, work[:, k].copy()
+        work -= column[:, None] * row[None, :]
+        work[k], work[:, k], work[k, k] = row, -column / pivot, 1 / pivot
+    return work / (scale[:, None] * scale[None, :]), solved
 
 
 def _flat(values: Array) -> Array:
@@ -243,9 +245,8 @@ def robust_linear_regression(terms: int, targets: int, beta: float | None) -> Re
         used, fit = weights, None
         for _ in range(MAX_ITERATIONS):
             fit = least_squares(x, y, used, np.zeros(terms))
-            inliers = np.where(
-                _distances(fit, x, y) <= _margin(fit, x, y, weights, beta), weights, 0
-            )
+            distances = _distances(fit, x, y)
+            inliers = np.where(distances <= _margin(distances, weights, beta), weights, 0)
             if np.array_equal(inliers, used):
                 break
             used = inliers
