@@ -47,7 +47,10 @@ FILTERS = {
     "inList": (lambda: ee.Filter.inList("a", [1, 3]), lambda r: r["a"] in (1, 3)),
     "listContains": (lambda: ee.Filter.listContains("list", 2), lambda r: 2 in r["list"]),
     "notNull": (lambda: ee.Filter.notNull(["a"]), lambda r: r["a"] is not None),
-    "rangeContains": (lambda: ee.Filter.rangeContains("a", 2, 3), comparison(lambda a: 2 <= a <= 3)),
+    "rangeContains": (
+        lambda: ee.Filter.rangeContains("a", 2, 3),
+        comparison(lambda a: 2 <= a <= 3),
+    ),
     "maxDifference": (
         lambda: ee.Filter.maxDifference(difference=0.5, leftField="a", rightValue=2.5),
         comparison(lambda a: abs(a - 2.5) <= 0.5),
@@ -73,7 +76,7 @@ FILTERS = {
 EXPRESSIONS = {
     "a > 1": comparison(lambda a: a > 1),
     "a >= 1 && a != 2": comparison(lambda a: a >= 1 and a != 2),
-    's == "x" || s == \'z\'': lambda r: r["s"] in "xz",
+    "s == \"x\" || s == 'z'": lambda r: r["s"] in "xz",
     "!(a < 3)": lambda r: not (r["a"] is not None and r["a"] < 3),
     "not a < 3 and s == 'x'": lambda r: r["a"] == 3,
     "2 <= a": comparison(lambda a: a >= 2),
@@ -139,9 +142,11 @@ CASES = [
     *(
         case(
             name,
-            lambda name=name: table()
-            .filter(call(f"Filter.{name}", leftField="a", rightValue=2))
-            .aggregate_array("n"),
+            lambda name=name: (
+                table()
+                .filter(call(f"Filter.{name}", leftField="a", rightValue=2))
+                .aggregate_array("n")
+            ),
             passing(comparison(function)),
             library("Python's comparison"),
         )

@@ -52,35 +52,106 @@ def points(places) -> ee.FeatureCollection:
 
 
 CASES = [
-    case("simple", lambda: applied(ee.Join.simple(), same()).aggregate_array("id"), [1, 3], described("Join.simple")),
-    case("inverted", lambda: applied(ee.Join.inverted(), same()).aggregate_array("id"), [2], described("Join.inverted")),
+    case(
+        "simple",
+        lambda: applied(ee.Join.simple(), same()).aggregate_array("id"),
+        [1, 3],
+        described("Join.simple"),
+    ),
+    case(
+        "inverted",
+        lambda: applied(ee.Join.inverted(), same()).aggregate_array("id"),
+        [2],
+        described("Join.inverted"),
+    ),
     case(
         "inner pairs",
-        lambda: applied(ee.Join.inner("a", "b"), same()).map(
-            lambda f: f.set("out", ee.List([ee.Feature(f.get("a")).get("id"), ee.Feature(f.get("b")).get("w")]))
-        ).aggregate_array("out"),
+        lambda: (
+            applied(ee.Join.inner("a", "b"), same())
+            .map(
+                lambda f: f.set(
+                    "out",
+                    ee.List([ee.Feature(f.get("a")).get("id"), ee.Feature(f.get("b")).get("w")]),
+                )
+            )
+            .aggregate_array("out")
+        ),
         [[1, 12], [1, 9], [3, 33]],
         described("Join.inner"),
     ),
-    case("inner measures", lambda: applied(ee.Join.inner("a", "b", "d"), near(3)).aggregate_array("d"), [2, 1, 3], described("Join.inner")),
-    case("all, in order", lambda: all_saved(ee.Join.saveAll("m", "w"), "w"), [[9, 12], [33]], described("Join.saveAll")),
-    case("all, the other way", lambda: all_saved(ee.Join.saveAll("m", "w", False), "w"), [[12, 9], [33]], described("Join.saveAll")),
-    case("all, outer", lambda: all_saved(ee.Join.saveAll("m", "w", True, None, True), "w"), [[9, 12], [], [33]], described("Join.saveAll")),
-    case("the first in order", lambda: saved(ee.Join.saveFirst("m", "w"), same(), "m", "w"), [9, 33], described("Join.saveFirst")),
-    case("the first, outer", lambda: saved(ee.Join.saveFirst("m", "w", False, None, True), same(), "m", "w"), [12, -1, 33], described("Join.saveFirst")),
-    case("the best", lambda: saved(ee.Join.saveBest("m", "d"), near(5), "m", "w"), [9, 33], described("Join.saveBest")),
-    case("the best one's measure", lambda: saved(ee.Join.saveBest("m", "d"), near(5), "m", "d"), [1, 3], described("Join.saveBest")),
-    case("the best, outer", lambda: saved(ee.Join.saveBest("m", "d", True), near(5), "m", "d"), [1, -1, 3], described("Join.saveBest")),
-    case("a measure that there is not", lambda: applied(ee.Join.saveBest("m", "d"), same()), Raises("measure"), described("Join.saveBest")),
+    case(
+        "inner measures",
+        lambda: applied(ee.Join.inner("a", "b", "d"), near(3)).aggregate_array("d"),
+        [2, 1, 3],
+        described("Join.inner"),
+    ),
+    case(
+        "all, in order",
+        lambda: all_saved(ee.Join.saveAll("m", "w"), "w"),
+        [[9, 12], [33]],
+        described("Join.saveAll"),
+    ),
+    case(
+        "all, the other way",
+        lambda: all_saved(ee.Join.saveAll("m", "w", False), "w"),
+        [[12, 9], [33]],
+        described("Join.saveAll"),
+    ),
+    case(
+        "all, outer",
+        lambda: all_saved(ee.Join.saveAll("m", "w", True, None, True), "w"),
+        [[9, 12], [], [33]],
+        described("Join.saveAll"),
+    ),
+    case(
+        "the first in order",
+        lambda: saved(ee.Join.saveFirst("m", "w"), same(), "m", "w"),
+        [9, 33],
+        described("Join.saveFirst"),
+    ),
+    case(
+        "the first, outer",
+        lambda: saved(ee.Join.saveFirst("m", "w", False, None, True), same(), "m", "w"),
+        [12, -1, 33],
+        described("Join.saveFirst"),
+    ),
+    case(
+        "the best",
+        lambda: saved(ee.Join.saveBest("m", "d"), near(5), "m", "w"),
+        [9, 33],
+        described("Join.saveBest"),
+    ),
+    case(
+        "the best one's measure",
+        lambda: saved(ee.Join.saveBest("m", "d"), near(5), "m", "d"),
+        [1, 3],
+        described("Join.saveBest"),
+    ),
+    case(
+        "the best, outer",
+        lambda: saved(ee.Join.saveBest("m", "d", True), near(5), "m", "d"),
+        [1, -1, 3],
+        described("Join.saveBest"),
+    ),
+    case(
+        "a measure that there is not",
+        lambda: applied(ee.Join.saveBest("m", "d"), same()),
+        Raises("measure"),
+        described("Join.saveBest"),
+    ),
     case(
         "distances",
-        lambda: ee.FeatureCollection(
-            ee.Join.inner("a", "b", "d").apply(
-                points(PLACES[:1]),
-                points(PLACES[1:]),
-                ee.Filter.withinDistance(distance=20_000, leftField=".geo", rightField=".geo"),
+        lambda: (
+            ee.FeatureCollection(
+                ee.Join.inner("a", "b", "d").apply(
+                    points(PLACES[:1]),
+                    points(PLACES[1:]),
+                    ee.Filter.withinDistance(distance=20_000, leftField=".geo", rightField=".geo"),
+                )
             )
-        ).first().get("d"),
+            .first()
+            .get("d")
+        ),
         GEOD.inv(*PLACES[0], *PLACES[1])[2],
         library("pyproj.Geod.inv"),
         tolerance=1e-3,

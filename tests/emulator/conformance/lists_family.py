@@ -1,6 +1,5 @@
 """Lists, against Python's own."""
 
-
 import ee
 import numpy as np
 
@@ -64,28 +63,97 @@ CASES = [
         for name, (build, expected) in PYTHON.items()
     ),
     *(
-        case(f"sequence {s}", lambda s=s: ee.List.sequence(*s), list(np.arange(s[0], s[1] + s[2] / 1000, s[2])), library("numpy.arange"))
+        case(
+            f"sequence {s}",
+            lambda s=s: ee.List.sequence(*s),
+            list(np.arange(s[0], s[1] + s[2] / 1000, s[2])),
+            library("numpy.arange"),
+        )
         for s in SEQUENCES
     ),
-    case("sequence of a count", lambda: ee.List.sequence(0, 1, None, 5), list(np.linspace(0, 1, 5)), library("numpy.linspace")),
-    case("too long a sequence", lambda: ee.List.sequence(0, 1e12), Raises("memory limit exceeded"), "https://developers.google.com/earth-engine/guides/debugging"),
-    case("too many repeats", lambda: ee.List.repeat(1, 10**12), Raises("memory limit exceeded"), "https://developers.google.com/earth-engine/guides/debugging"),
+    case(
+        "sequence of a count",
+        lambda: ee.List.sequence(0, 1, None, 5),
+        list(np.linspace(0, 1, 5)),
+        library("numpy.linspace"),
+    ),
+    case(
+        "too long a sequence",
+        lambda: ee.List.sequence(0, 1e12),
+        Raises("memory limit exceeded"),
+        "https://developers.google.com/earth-engine/guides/debugging",
+    ),
+    case(
+        "too many repeats",
+        lambda: ee.List.repeat(1, 10**12),
+        Raises("memory limit exceeded"),
+        "https://developers.google.com/earth-engine/guides/debugging",
+    ),
     *(
-        case(f"splice {s}", lambda s=s: ee.List([0, 1, 2, 3, 4]).splice(*s), spliced(*s), sample("ee_list_splice"))
+        case(
+            f"splice {s}",
+            lambda s=s: ee.List([0, 1, 2, 3, 4]).splice(*s),
+            spliced(*s),
+            sample("ee_list_splice"),
+        )
         for s in SPLICES
     ),
-    case("unzip takes the shortest", lambda: ee.List([[1, "a"], [2, "b", 9]]).unzip(), [[1, 2], ["a", "b"]], described("List.unzip")),
-    case("a geometry of a list", lambda: ee.List([ee.Geometry.Point(1, 2)]).getGeometry(0).coordinates(), [1, 2], described("List.getGeometry")),
-    case("index out of bounds", lambda: ee.List([1]).get(5), Raises("List index must be between"), described("List.get")),
-    case("filter skips nulls", lambda: ee.List([1, 2, 3, None, 6, 7]).filter(ee.Filter.gt("item", 4)), [6, 7], sample("ee_list_filter")),
-    case("iterate", lambda: ee.List([1, 2, 3]).iterate(lambda x, s: ee.Number(s).multiply(10).add(x), 0), 123, library("functools.reduce")),
-    case("map drops nulls", lambda: ee.List([1, 2, 3]).map(lambda v: ee.Algorithms.If(ee.Number(v).gt(1), v, None), True), [2, 3], described("List.map")),
+    case(
+        "unzip takes the shortest",
+        lambda: ee.List([[1, "a"], [2, "b", 9]]).unzip(),
+        [[1, 2], ["a", "b"]],
+        described("List.unzip"),
+    ),
+    case(
+        "a geometry of a list",
+        lambda: ee.List([ee.Geometry.Point(1, 2)]).getGeometry(0).coordinates(),
+        [1, 2],
+        described("List.getGeometry"),
+    ),
+    case(
+        "index out of bounds",
+        lambda: ee.List([1]).get(5),
+        Raises("List index must be between"),
+        described("List.get"),
+    ),
+    case(
+        "filter skips nulls",
+        lambda: ee.List([1, 2, 3, None, 6, 7]).filter(ee.Filter.gt("item", 4)),
+        [6, 7],
+        sample("ee_list_filter"),
+    ),
+    case(
+        "iterate",
+        lambda: ee.List([1, 2, 3]).iterate(lambda x, s: ee.Number(s).multiply(10).add(x), 0),
+        123,
+        library("functools.reduce"),
+    ),
+    case(
+        "map drops nulls",
+        lambda: ee.List([1, 2, 3]).map(
+            lambda v: ee.Algorithms.If(ee.Number(v).gt(1), v, None), True
+        ),
+        [2, 3],
+        described("List.map"),
+    ),
     case(
         "user functions see the arguments around them",
-        lambda: ee.List([1, 2, 3]).map(lambda a: ee.List([10, 20]).map(lambda b: ee.Number(a).multiply(b))),
+        lambda: ee.List([1, 2, 3]).map(
+            lambda a: ee.List([10, 20]).map(lambda b: ee.Number(a).multiply(b))
+        ),
         [[10, 20], [20, 40], [30, 60]],
         library("Python's list"),
     ),
-    case("reduce", lambda: ee.List(L).reduce(ee.Reducer.mean()), float(np.mean(L)), library("numpy.mean")),
-    case("shuffle keeps the elements", lambda: ee.List(L).shuffle(3), Check(lambda v: sorted(v) == sorted(L), "a permutation"), described("List.shuffle")),
+    case(
+        "reduce",
+        lambda: ee.List(L).reduce(ee.Reducer.mean()),
+        float(np.mean(L)),
+        library("numpy.mean"),
+    ),
+    case(
+        "shuffle keeps the elements",
+        lambda: ee.List(L).shuffle(3),
+        Check(lambda v: sorted(v) == sorted(L), "a permutation"),
+        described("List.shuffle"),
+    ),
 ]

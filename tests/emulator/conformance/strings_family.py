@@ -39,11 +39,21 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 ENCODED = ["earth", 1, [1, 2, 3], {"lc_name": "grassland", "lc_class": 3}]
 CASES = [
     *(
-        case(f"split {t!r} on {r!r}", lambda t=t, r=r, f=f: ee.String(t).split(r, f), e, js("ee-string-split"))
+        case(
+            f"split {t!r} on {r!r}",
+            lambda t=t, r=r, f=f: ee.String(t).split(r, f),
+            e,
+            js("ee-string-split"),
+        )
         for t, r, f, e in SPLITS
     ),
     *(
-        case(f"match {r!r} {f}", lambda r=r, f=f: ee.String("ABCabc123").match(r, f), e, js("ee-string-match"))
+        case(
+            f"match {r!r} {f}",
+            lambda r=r, f=f: ee.String("ABCabc123").match(r, f),
+            e,
+            js("ee-string-match"),
+        )
         for r, f, e in MATCHES
     ),
     case(
@@ -52,12 +62,32 @@ CASES = [
         [],
         "https://github.com/google/re2",
     ),
-    case("a bad pattern", lambda: ee.String("a").match("("), Raises("regular expression"), js("ee-string-match")),
-    case("replace all", lambda: ee.String("aBc-Abc").replace("abc", "Z", "ig"), "Z-Z", js("ee-string-replace")),
+    case(
+        "a bad pattern",
+        lambda: ee.String("a").match("("),
+        Raises("regular expression"),
+        js("ee-string-match"),
+    ),
+    case(
+        "replace all",
+        lambda: ee.String("aBc-Abc").replace("abc", "Z", "ig"),
+        "Z-Z",
+        js("ee-string-replace"),
+    ),
     case("replace once", lambda: ee.String("aa").replace("a", "b"), "ba", js("ee-string-replace")),
-    case("replace by groups", lambda: ee.String("ab").replace("(a)(b)", "$2$1"), "ba", described("String.replace")),
+    case(
+        "replace by groups",
+        lambda: ee.String("ab").replace("(a)(b)", "$2$1"),
+        "ba",
+        described("String.replace"),
+    ),
     *(
-        case(f"slice {s}", lambda s=s: ee.String(ALPHABET).slice(*s), ALPHABET[slice(*s, *[None] * (2 - len(s)))], library("str"))
+        case(
+            f"slice {s}",
+            lambda s=s: ee.String(ALPHABET).slice(*s),
+            ALPHABET[slice(*s, *[None] * (2 - len(s)))],
+            library("str"),
+        )
         for s in SLICES
     ),
     *(
@@ -69,18 +99,40 @@ CASES = [
         )
         for v in ENCODED
     ),
-    case("decode", lambda: ee.String('{"a": [1, null, 2.5]}').decodeJSON(), {"a": [1, None, 2.5]}, library("json.loads")),
-    case("decode what is no JSON", lambda: ee.String("{").decodeJSON(), Raises("decodeJSON"), described("String.decodeJSON")),
+    case(
+        "decode",
+        lambda: ee.String('{"a": [1, null, 2.5]}').decodeJSON(),
+        {"a": [1, None, 2.5]},
+        library("json.loads"),
+    ),
+    case(
+        "decode what is no JSON",
+        lambda: ee.String("{").decodeJSON(),
+        Raises("decodeJSON"),
+        described("String.decodeJSON"),
+    ),
     case("cat", lambda: ee.String("ab").cat("cd"), "abcd", described("String.cat")),
     *(
-        case(f"compare {a} {b}", lambda a=a, b=b: ee.String(a).compareTo(b), (a > b) - (a < b), described("String.compareTo"))
+        case(
+            f"compare {a} {b}",
+            lambda a=a, b=b: ee.String(a).compareTo(b),
+            (a > b) - (a < b),
+            described("String.compareTo"),
+        )
         for a, b in [("a", "b"), ("b", "a"), ("a", "a"), ("a", "ab")]
     ),
     case("equals", lambda: ee.String("a").equals("a"), True, described("String.equals")),
-    case("equals no string", lambda: call("String.equals", "1", 1), False, described("String.equals")),
+    case(
+        "equals no string", lambda: call("String.equals", "1", 1), False, described("String.equals")
+    ),
     case("index", lambda: ee.String("abcabc").index("c"), "abcabc".find("c"), library("str.find")),
     case("no index", lambda: ee.String("abc123").index("ZZ"), -1, js("ee-string-index")),
-    case("last index", lambda: ee.String("abcabc").rindex("c"), "abcabc".rfind("c"), library("str.rfind")),
+    case(
+        "last index",
+        lambda: ee.String("abcabc").rindex("c"),
+        "abcabc".rfind("c"),
+        library("str.rfind"),
+    ),
     case("length", lambda: ee.String("abc").length(), 3, described("String.length")),
     case("lower", lambda: ee.String("aÉZ").toLowerCase(), "aÉZ".lower(), library("str.lower")),
     case("upper", lambda: ee.String("aéz").toUpperCase(), "aéz".upper(), library("str.upper")),

@@ -78,7 +78,10 @@ CASES = [
     ),
     *(
         case(
-            f"type {name} {i}", lambda b=build: call("ObjectType", b()), name, sample("ee_algorithms_objecttype")
+            f"type {name} {i}",
+            lambda b=build: call("ObjectType", b()),
+            name,
+            sample("ee_algorithms_objecttype"),
         )
         for i, (name, build) in enumerate(TYPES)
     ),
@@ -117,9 +120,19 @@ CASES = [
         Raises("Number.parse"),
         described("Number.parse"),
     ),
-    case("clamp", lambda: ee.List([ee.Number(v).clamp(0, 10) for v in (-5, 5, 15)]), [0, 5, 10], described("Number.clamp")),
+    case(
+        "clamp",
+        lambda: ee.List([ee.Number(v).clamp(0, 10) for v in (-5, 5, 15)]),
+        [0, 5, 10],
+        described("Number.clamp"),
+    ),
     case("unit scale", lambda: ee.Number(5).unitScale(0, 20), 0.25, described("Number.unitScale")),
-    case("expression", lambda: ee.Number.expression("2 ** 3 + 7 / 2 - -1", {}), 12, sample("ee_number_expression")),
+    case(
+        "expression",
+        lambda: ee.Number.expression("2 ** 3 + 7 / 2 - -1", {}),
+        12,
+        sample("ee_number_expression"),
+    ),
     case(
         "expression with a condition",
         lambda: ee.Number.expression("a > 1 && b < 1 ? 5 : 6", {"a": 2, "b": 3}),
