@@ -57,7 +57,8 @@ WRONG_ARGUMENT = (
 def wrong_argument(where: str, error: Exception) -> EarthEngineError:
     """Return one of `WRONG_ARGUMENT` as the caller's error; the log's debug level has the trace."""
     LOG.debug("%s", where, exc_info=error)
-    return EarthEngineError(f"{where}: Invalid argument. {type(error).__name__}: {error}")
+    reason = str(error) or "A value is of the wrong type."
+    return EarthEngineError(f"{where}: Invalid argument. {reason}")
 
 
 def memory_exceeded() -> EarthEngineError:

@@ -151,11 +151,11 @@ class Graph:
     """One REST Expression, `{result, values}`, ready to be evaluated."""
 
     def __init__(self, expression: Mapping[str, Any]) -> None:
-        try:
-            self._values: Mapping[str, Node] = expression["values"]
-            self._result: Node = self._values[expression["result"]]
-        except (KeyError, TypeError, IndexError) as error:
-            raise EarthEngineError("Expression needs 'values' and a 'result' of them.") from error
+        values = expression.get("values") if isinstance(expression, Mapping) else None
+        if not isinstance(values, Mapping) or not isinstance(expression.get("result"), str):
+            raise EarthEngineError("Expression needs 'values' and a 'result' of them.")
+        self._values: Mapping[str, Node] = values
+        self._result = self._node(expression["result"])
         self._free: dict[int, frozenset[str]] = {}
         self._evaluators = {
             "constantValue": lambda content, scope: content,

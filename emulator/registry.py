@@ -31,7 +31,7 @@ _functions: dict[str, tuple[Callable[..., Any], bool]] = {}
 _coercions: dict[str, Coercion] = {}
 
 
-class InvalidTypeError(Exception):
+class InvalidTypeError(TypeError):
     """A value that a coercion does not accept."""
 
 
@@ -193,12 +193,12 @@ def coerce(declared: str, value: Any) -> Any:
     """Make a value of a declared type, as an algorithm's argument would be."""
     try:
         return _coercions[declared](value)
-    except WRONG_ARGUMENT as error:
-        raise wrong_argument(declared, error) from error
     except InvalidTypeError:
         raise EarthEngineError(
             f"Invalid type. Expected type: {declared}. Actual type: {type_name(value)}."
         ) from None
+    except WRONG_ARGUMENT as error:
+        raise wrong_argument(declared, error) from error
 
 
 def type_name(value: Any) -> str:

@@ -307,8 +307,8 @@ def format_date(moment: Date, pattern: str | None, zone: str | None) -> str:
 
 #: Parts of a date in text: a pattern, and the field of `datetime.strptime` that reads it.
 PARSED = {
-    "y": (r"[+-]?\d{1,9}", "year"),
-    "Y": (r"[+-]?\d{1,9}", "year"),
+    "y": (r"\d{1,9}", "year"),
+    "Y": (r"\d{1,9}", "year"),
     "M": (r"\d{1,2}", "month"),
     "d": (r"\d{1,2}", "day"),
     "D": (r"\d{1,3}", "day_of_year"),

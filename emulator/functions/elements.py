@@ -227,11 +227,14 @@ def to_array(source: Feature, names: list[str]) -> EEArray:
 
 def _on_features(operation: Callable[..., Any]) -> Callable[..., Any]:
     """Make of an operation on geometries the one on the geometries of elements."""
+    closest = operation is OPERATIONS["closestPoint"]  # alone, it gives a bare geometry
 
     def apply(element: Element, *arguments: Any) -> Any:
         others = [coerce("Geometry", a) if isinstance(a, Element) else a for a in arguments]
         result = operation(coerce("Geometry", element), *others)
-        return Feature(element.properties, result) if isinstance(result, Geometry) else result
+        if closest or not isinstance(result, Geometry):
+            return result
+        return Feature(element.properties, result)
 
     return apply
 

@@ -569,16 +569,11 @@ def buffer(shape: Geometry, metres: float, error: Any, proj: Grid | None) -> Geo
     if proj:
         grown = shape.projected(proj.crs).buffer(metres * _unit(proj))
         return Geometry(grown, proj.crs, geodesic=False)
-    return _on_plane(shape, lambda plane: plane.buffer(metres))
-
-
-def _on_plane(shape: Geometry, change: Callable[[Any], shapely.Geometry]) -> Geometry:
-    """Change a shape on the equidistant plane around its centre."""
     if shape.shape.is_empty:
         return shape
     plane = local_crs(shape)
-    changed = Geometry(change(shape.projected(plane)), plane, geodesic=False)
-    return Geometry(changed.lonlat, geodesic=shape.geodesic)
+    grown = Geometry(shape.projected(plane).buffer(metres), plane, geodesic=False)
+    return Geometry(grown.lonlat, geodesic=shape.geodesic)
 
 
 def centre_of(shape: Geometry) -> np.ndarray:
@@ -631,8 +626,12 @@ def convex_hull(shape: Geometry, error: Any, proj: Grid | None) -> Geometry:
 
 @_operation("simplify")
 def simplify(shape: Geometry, error: Any, proj: Grid | None) -> Geometry:
+    if shape.shape.is_empty:
+        return shape
     if proj is None:
-        return _on_plane(shape, lambda plane: plane.simplify(error.metres))
+        plane = local_crs(shape)
+        simple = _transformed(shape.shape, shape.crs, plane).simplify(error.metres)
+        return shape.with_shape(_transformed(simple, plane, shape.crs))
     tolerance = error.value * _unit(proj)
     if error.unit == "meters":
         tolerance = error.value / metres_per_unit(proj.crs)

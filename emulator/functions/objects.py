@@ -129,9 +129,9 @@ def _converted(number: float, conversion: str, precision: str | None, flags: str
         exponent = _rounded(exact, exponent - digits).adjusted() if exact else 0
         if -4 <= exponent <= digits:
             return f"{_rounded(exact, exponent - digits):{grouping}f}"
-    return f"{_rounded(exact, exponent - digits):.{digits}e}".replace(
-        "e", "E" * conversion.isupper() or "e"
-    )
+    mantissa, _, power = f"{_rounded(exact, exponent - digits):.{digits}e}".partition("e")
+    scientific = f"{mantissa}e{int(power):+03d}"
+    return scientific.upper() if conversion.isupper() else scientific
 
 
 def _rounded(number: decimal.Decimal, exponent: int) -> decimal.Decimal:

@@ -5,6 +5,7 @@ from typing import Any
 
 from affine import Affine
 
+from emulator.errors import EarthEngineError
 from emulator.raster import Grid, PixelType, spatial_reference
 from emulator.registry import InvalidTypeError, algorithm, coercion
 
@@ -114,17 +115,18 @@ def _pixel_type(value: Any) -> PixelType:
 
 
 @algorithm("PixelType")
-def pixel_type(
-    precision: str | PixelType, low: float | None, high: float | None, dimensions: int
-) -> PixelType:
-    if isinstance(precision, PixelType):  # the client wraps every argument of the type
-        return precision
-    named = NAMED_TYPES.get(precision, PixelType(precision))
+def pixel_type(precision: Any, low: float | None, high: float | None, dimensions: int) -> PixelType:
+    if isinstance(precision, PixelType):
+        named = precision  # the client wraps every argument of the type
+    elif precision in NAMED_TYPES:
+        named = NAMED_TYPES[precision]
+    else:
+        raise EarthEngineError(f"PixelType: Unknown precision '{precision}'.")
     return PixelType(
         named.precision,
         named.min if low is None else low,
         named.max if high is None else high,
-        dimensions,
+        dimensions or named.dimensions,
     )
 
 
