@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import orchestration
+from benchmarks import emulator_full_tile, orchestration
 from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "ee_requests_per_image": orchestration.costs,
     "ledger_writes_per_image": orchestration.costs,
     "orchestration_throughput": orchestration.throughput,
+    "emulator_full_tile": emulator_full_tile.full_tile,
 }
 OUT = Path("out/bench.json")
 

@@ -6,16 +6,18 @@ the weights reach over, and return the pixels without it.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage, signal, sparse
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
+from emulator.functions.images import matching
+from emulator.functions.kernels import MAX_RADIUS, SHAPES, Kernel, shape_kernel
 from emulator.functions.reducers import Reducer, named
 from emulator.raster import (
-    DEFAULT_GRID,
     DOUBLE,
     FLOAT,
     INT64,
@@ -29,6 +31,7 @@ from emulator.raster import (
     is_valid_everywhere,
     metres_per_unit,
     ones,
+    several,
     spatial_reference,
 )
 from emulator.registry import algorithm
@@ -281,25 +284,6 @@ def _reduced_bands(
     return several(bands, compute, [kind or bands[0].pixel_type for kind in reducer.types])
 
 
-def several(
-    bands: Sequence[Band],
-    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
-    kinds: Sequence[PixelType],
-) -> list[Band]:
-    """Return bands that are computed together from others, like the first of these."""
-    # The reader passes pixels on: here a tuple of those of all outputs.
-    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
-
-    def output(index: int, kind: PixelType) -> Band:
-        def pick(box: PixelBox, read: Reader) -> Pixels:
-            data, mask = read(together, box)[index]
-            return Pixels(data.astype(kind.dtype, copy=False), mask)
-
-        return bands[0].derived(pick, [together], kind)
-
-    return [output(index, kind) for index, kind in enumerate(kinds)]
-
-
 @algorithm("Image.neighborhoodToBands")
 def neighborhood_to_bands(source: Image, kernel: Kernel) -> Image:
     """Return the neighbours, row by row: x counts columns from the centre, y rows."""
@@ -478,6 +462,60 @@ def fast_distance_transform(source: Image, neighborhood: int, units: str, metric
         return Pixels(np.rint(distances).astype(np.float32), (distances <= limit).astype("f4"))
 
     return source.with_bands([band.derived(compute, [band], FLOAT).renamed("distance")])
+
+
+@algorithm("Image.directionalDistanceTransform")
+def directional_distance_transform(
+    source: Image, angle: float, max_distance: int, label_band: str | None
+) -> Image:
+    """Search along a line; the angle is counter-clockwise from the east.
+
+    So 90 minus the sun's azimuth is the way to the sun, where a shadow's cloud is
+    (google/earthengine-community tutorials/sentinel-2-s2cloudless).
+    """
+    if label_band is None and len(source.bands) != 1:
+        raise EarthEngineError(
+            "Image.directionalDistanceTransform: Several bands need a labelBand."
+        )
+    if not 0 < max_distance <= MAX_RADIUS:
+        raise EarthEngineError(
+            f"Image.directionalDistanceTransform: maxDistance must be from 1 to {MAX_RADIUS}."
+        )
+    [searched] = matching(source, label_band or 0)
+    others = [band for band in source.bands if band is not searched]
+    steps = _line(math.radians(angle), max_distance)
+
+    def compute(box: PixelBox, read: Reader) -> list[Pixels]:
+        wide = box.padded(max_distance, max_distance)
+        searched_pixels = read(searched, wide)
+        sources = (searched_pixels.data != 0) & (searched_pixels.mask > 0)
+        inputs = [read(band, wide) for band in others]
+        distances = np.full(box.shape, np.inf)
+        found = [Pixels(np.zeros(box.shape), np.zeros(box.shape, np.float32)) for _ in others]
+        for column, row in steps:
+            there = replace(box, x=box.x + column, y=box.y + row).slices_in(wide)
+            new = sources[there] & np.isinf(distances)
+            distances[new] = math.hypot(column, row)
+            for target, pixels in zip(found, inputs, strict=True):
+                target.data[new], target.mask[new] = (
+                    pixels.data[there][new],
+                    pixels.mask[there][new],
+                )
+        reached = np.isfinite(distances)
+        return [Pixels(np.where(reached, distances, 0), reached.astype(np.float32)), *found]
+
+    kinds = [FLOAT, *[band.pixel_type for band in others]]
+    outputs = several([searched, *others], compute, kinds)
+    names = ["distance", *[band.name for band in others]]
+    return source.with_bands([o.renamed(n) for o, n in zip(outputs, names, strict=True)])
+
+
+def _line(angle: float, length: int) -> list[tuple[int, int]]:
+    """Return columns and rows (to the south) of the pixels on a line from 0, 0."""
+    x, y = math.cos(angle), -math.sin(angle)
+    longest = max(abs(x), abs(y))
+    steps = [(round(i * x / longest), round(i * y / longest)) for i in range(length + 1)]
+    return [step for step in steps if math.hypot(*step) <= length]
 
 
 # --- objects

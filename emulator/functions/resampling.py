@@ -11,7 +11,6 @@ import numpy as np
 from affine import Affine
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.neighbourhood import several
 from emulator.functions.reducers import Reducer
 from emulator.raster import (
     Array,
@@ -25,6 +24,7 @@ from emulator.raster import (
     pixel_positions,
     pyramid_factor,
     reprojected,
+    several,
     source_box,
 )
 from emulator.registry import algorithm

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.neighbourhood import several
 from emulator.raster import (
     DOUBLE,
     FLOAT,
@@ -18,6 +17,7 @@ from emulator.raster import (
     PixelType,
     Reader,
     combined,
+    several,
 )
 from emulator.registry import algorithm
 

@@ -7,8 +7,19 @@ import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import unique
-from emulator.functions.neighbourhood import central_differences, pixel_size, several
-from emulator.raster import BOOLEAN, FLOAT, Array, Band, Image, PixelBox, Pixels, PixelType, Reader
+from emulator.functions.neighbourhood import central_differences, pixel_size
+from emulator.raster import (
+    BOOLEAN,
+    FLOAT,
+    Array,
+    Band,
+    Image,
+    PixelBox,
+    Pixels,
+    PixelType,
+    Reader,
+    several,
+)
 from emulator.registry import algorithm
 
 BYTE = PixelType.of("uint8")

@@ -106,6 +106,28 @@ def test_what_is_written_comes_back(stored, tmp_path):
         assert np.array_equal(back.data[back.mask > 0], pixels.data[pixels.mask > 0])
 
 
+def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeypatch):
+    monkeypatch.setattr(raster, "TILE", 16)
+    monkeypatch.setattr(raster.PixelBox.tiles, "__defaults__", (16,))
+    box = raster.PixelBox(GRID, SIZE, SIZE)
+    source = raster.stored_band(stored)
+    shares = np.random.default_rng(1).random((SIZE, SIZE)).astype("float32")
+    shares[:20], shares[20:24] = 1, 0  # the first tiles have no fractions
+
+    def fade(box, read):
+        data, mask = read(source, box)
+        return raster.Pixels(
+            data, mask * shares[box.y : box.y + box.height, box.x :][:, : box.width]
+        )
+
+    faded = source.derived(fade, [source])
+    [written] = raster.write_bands(raster.Image([faded]), box, tmp_path, {})
+    back = _read(written, box)
+    expected = _read(stored, box).mask * shares
+    assert np.array_equal(back.mask > 0, expected > 0)
+    assert np.abs(back.mask - expected).max() <= 1 / 255
+
+
 def test_tiles_make_up_the_whole(stored, monkeypatch):
     image = raster.Image([raster.stored_band(stored)])
     box = raster.PixelBox(GRID, SIZE, SIZE)
