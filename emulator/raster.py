@@ -621,17 +621,28 @@ def _read_level(
 def _read_window(read: Reader, stored: StoredBand, window: Window) -> Pixels:
     dataset = read.dataset(stored.path)
     data = dataset.read(stored.index, window=window)
-    if stored.fractional:
-        mask = read.dataset(mask_path(stored.path)).read(1, window=window) / np.float32(OPAQUE)
-    elif stored.nodata is not None:
-        mask = (data != stored.nodata).astype(np.float32)
-    elif MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
-        mask = ones(data.shape)
-    else:
-        mask = dataset.read_masks(stored.index, window=window) / np.float32(OPAQUE)
+    mask = _read_mask(read, stored, window, data)
     if stored.shift:
         data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
     return Pixels(data, mask)
+
+
+def _read_mask(read: Reader, stored: StoredBand, window: Window, data: Array) -> Array:
+    dataset, index = read.dataset(stored.path), stored.index
+    flags = dataset.mask_flag_enums[index - 1]
+    nodata = stored.nodata
+    if nodata is None and flags == [MaskFlags.nodata] and data.dtype.kind in "iu":
+        nodata = dataset.nodatavals[index - 1]
+    if stored.fractional:
+        mask = read.dataset(mask_path(stored.path)).read(1, window=window)
+    elif nodata is not None:
+        valid = data != nodata
+        return ones(data.shape) if valid.all() else valid.astype(np.float32)
+    elif MaskFlags.all_valid in flags:
+        return ones(data.shape)
+    else:
+        mask = dataset.read_masks(index, window=window)
+    return ones(data.shape) if mask.min() == OPAQUE else mask / np.float32(OPAQUE)
 
 
 def _aggregate(
