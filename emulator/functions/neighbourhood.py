@@ -14,8 +14,8 @@ import numpy as np
 from scipy import ndimage, signal, sparse
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.images import matching
-from emulator.functions.kernels import MAX_RADIUS, SHAPES, Kernel, shape_kernel
+from emulator.functions.images import first_band, matching
+from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
 from emulator.functions.reducers import Reducer, named
 from emulator.raster import (
     DOUBLE,
@@ -38,6 +38,8 @@ from emulator.registry import algorithm
 
 STACKED = 2**24  # values of neighbours that are held in memory at once
 DIRECT_CELLS = 15**2  # of a kernel: with more, a Fourier transform is faster than a sum
+MAX_SEARCH = 2048  # pixels around a tile that are read at once: the limit is ours
+MAX_NEIGHBOURS = 4096  # bands: the limit is ours
 MAX_OBJECT = 1024  # pixels (https://developers.google.com/earth-engine/guides/image_objects)
 
 Focal = Callable[[Pixels, Array], Pixels]
@@ -66,13 +68,19 @@ def _present(pixels: Pixels) -> Array:
     return np.where(pixels.mask > 0, pixels.data, 0)
 
 
+def _check_search(name: str, pixels: int) -> None:
+    if not 0 <= pixels <= MAX_SEARCH:
+        raise EarthEngineError(f"Image.{name}: {pixels} pixels are not from 0 to {MAX_SEARCH}.")
+
+
 def focal(band: Band, kernel: Kernel, run: Focal, kind: PixelType, times: int = 1) -> Band:
     """Return a band computed from each pixel's neighbours, `times` one after the other."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         weights = kernel.weights(box.grid.scale)
-        columns, rows = _reach(weights)
-        pixels = read(band, box.padded(columns * times, rows * times))
+        columns, rows = (reach * times for reach in _reach(weights))
+        _check_search("focal", max(columns, rows))
+        pixels = read(band, box.padded(columns, rows))
         for _ in range(times):
             pixels = run(pixels, weights)
         return Pixels(pixels.data.astype(kind.dtype, copy=False), pixels.mask)
@@ -210,6 +218,8 @@ def _focal_algorithm(name: str, run: Focal, averaging: bool) -> Callable[..., Im
     ) -> Image:
         if kernel is None and kernel_type not in SHAPES:
             raise EarthEngineError(f"Image.{name}: Unknown kernel type '{kernel_type}'.")
+        if iterations < 0:
+            raise EarthEngineError(f"Image.{name}: The number of iterations is negative.")
         around = kernel or shape_kernel(kernel_type, radius, units, False, 1)
         return source.with_bands(
             [
@@ -288,6 +298,10 @@ def _reduced_bands(
 def neighborhood_to_bands(source: Image, kernel: Kernel) -> Image:
     """Return the neighbours, row by row: x counts columns from the centre, y rows."""
     weights = kernel.weights(1)
+    if weights.shape != kernel.weights(2).shape:
+        raise NotImplementedByEmulator("Image.neighborhoodToBands with a kernel in metres")
+    if np.count_nonzero(weights) > MAX_NEIGHBOURS:
+        raise EarthEngineError(f"Image.neighborhoodToBands: More than {MAX_NEIGHBOURS} neighbours.")
 
     def shifted(band: Band, x: int, y: int) -> Band:
         def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -376,7 +390,8 @@ def derivative(source: Image) -> Image:
 @algorithm("Image.gradient")
 def gradient(source: Image) -> Image:
     """Return the derivatives to the east and to the north, per metre, of the first band."""
-    bands = several(source.bands[:1], _gradient(source.bands[0]), [FLOAT] * 2)
+    band = first_band("gradient", source)
+    bands = several([band], _gradient(band), [FLOAT] * 2)
     return source.with_bands([b.renamed(n) for b, n in zip(bands, "xy", strict=True)])
 
 
@@ -450,7 +465,8 @@ def fast_distance_transform(source: Image, neighborhood: int, units: str, metric
         raise EarthEngineError(
             f"Image.fastDistanceTransform: Unknown units or metric: '{units}', '{metric}'."
         )
-    band = source.bands[0]
+    _check_search("fastDistanceTransform", neighborhood)
+    band = first_band("fastDistanceTransform", source)
     limit = neighborhood**2 if metric == SQUARED else neighborhood
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -477,10 +493,7 @@ def directional_distance_transform(
         raise EarthEngineError(
             "Image.directionalDistanceTransform: Several bands need a labelBand."
         )
-    if not 0 < max_distance <= MAX_RADIUS:
-        raise EarthEngineError(
-            f"Image.directionalDistanceTransform: maxDistance must be from 1 to {MAX_RADIUS}."
-        )
+    _check_search("directionalDistanceTransform", max_distance)
     [searched] = matching(source, label_band or 0)
     others = [band for band in source.bands if band is not searched]
     steps = _line(math.radians(angle), max_distance)
@@ -576,7 +589,7 @@ def connected_components(source: Image, connectedness: Kernel, max_size: int) ->
     around = connectedness.weights(1) != 0
     if around.shape != (3, 3):
         raise NotImplementedByEmulator("Image.connectedComponents with a kernel beyond 3 by 3")
-    band = source.bands[0]
+    band = first_band("connectedComponents", source)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         wide = box.padded(max_size, max_size)

@@ -11,6 +11,7 @@ import numpy as np
 from affine import Affine
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.images import first_band
 from emulator.functions.reducers import Reducer
 from emulator.raster import (
     Array,
@@ -157,7 +158,8 @@ def _covering(
         across = range(int(np.ceil(east - EDGE - np.floor(west + EDGE)).max()))
         down = range(int(np.ceil(south - EDGE - np.floor(north + EDGE)).max()))
         pixels = len(across) * len(down)
-        if pixels <= max_pixels:
+        # A pixel that is larger than the output's still meets four of these at a corner.
+        if pixels <= (max(max_pixels, 4) if best_effort else max_pixels):
             return grid, across, down
         if not best_effort:
             raise EarthEngineError(
@@ -227,7 +229,7 @@ def change_proj(source: Image, old: Grid, new: Grid) -> Image:
 
 @algorithm("Image.translate")
 def translate(source: Image, x: float, y: float, units: str, grid: Grid | None) -> Image:
-    grid = grid or source.bands[0].grid
+    grid = grid or first_band("translate", source).grid
     if units.lower() == "pixels":
         step = grid.affine @ Affine.translation(x, y) @ ~grid.affine
     elif units.lower() in ("meters", "m"):
