@@ -45,7 +45,7 @@ def full_tile(side: int = SIDE) -> dict[str, Result]:
     with tempfile.TemporaryDirectory() as folder:
         scenes = Path(folder) / "scenes"
         file = write_scene(scenes, side)
-        seconds, peak, exported = _export(scenes, Path(folder) / "data")
+        seconds, peak, exported = _export(scenes, Path(folder) / "data", side)
         start = time.perf_counter()
         expected = block_loop(file, Path(folder))
         baseline = time.perf_counter() - start
@@ -107,7 +107,7 @@ def _windows(side: int) -> list[Window]:
     ]
 
 
-def _export(scenes: Path, data: Path) -> tuple[float, float, Path]:
+def _export(scenes: Path, data: Path, side: int) -> tuple[float, float, Path]:
     """Return an export's seconds, the emulator's greatest memory (GiB) and the asset's file."""
     command = [sys.executable, "-m", "emulator", "--port", "0", "--data", str(data)]
     emulator = subprocess.Popen(
@@ -118,19 +118,28 @@ def _export(scenes: Path, data: Path) -> tuple[float, float, Path]:
         url = emulator.stdout.readline().partition(" at ")[2].partition(" ")[0]
         ee.deprecation._FetchDataCatalogStac = dict  # it would ask the internet
         ee.Initialize(AnonymousCredentials(), project=PROJECT, url=url)
-        seconds = _seconds(_task())
+        seconds = _seconds(_task(side))
         return seconds, _peak_memory(emulator.pid), next((data / "assets").rglob("*.tif"))
     finally:
         emulator.kill()
         emulator.communicate()
 
 
-def _task() -> ee.batch.Task:
+def _rectangle(side: int) -> ee.Geometry:
+    west, north = TRANSFORM.c, TRANSFORM.f
+    south, east = north + side * TRANSFORM.e, west + side * TRANSFORM.a
+    return ee.Geometry.Rectangle([west, south, east, north], CRS, False)
+
+
+def _task(side: int) -> ee.batch.Task:
     reflectance = ee.Image(f"{COLLECTION}/{SCENE}").toDouble().divide(REFLECTANCE_SCALE)
     trees = decision_tree(reflectance, TREE2).Or(decision_tree(reflectance, TREE3))
     task = ee.batch.Export.image.toAsset(
         trees.toByte().rename("class"),
         assetId=f"projects/{PROJECT}/assets/mask",
+        crs=CRS,
+        crsTransform=list(TRANSFORM)[:6],
+        region=_rectangle(side),
         maxPixels=10**9,
         pyramidingPolicy={".default": "mode"},
     )
@@ -191,6 +200,8 @@ def _numpy(tree: str) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
 
 def _check_same(exported: Path, expected: Path) -> None:
     with rasterio.open(exported) as ours, rasterio.open(expected) as theirs:
+        if ours.transform != theirs.transform or ours.shape != theirs.shape:
+            raise AssertionError("The masks have different grids.")
         for window in _windows(ours.width):
             if not np.array_equal(ours.read(1, window=window), theirs.read(1, window=window)):
                 raise AssertionError(f"The masks differ in {window}.")
