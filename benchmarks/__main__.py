@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import emulator_forest, emulator_reducers, orchestration
+from benchmarks import emulator_forest, emulator_full_tile, emulator_reducers, orchestration
 from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "emulator_forest": emulator_forest.forest,
     "emulator_median": emulator_reducers.median,
     "emulator_regression": emulator_reducers.regression,
+    "emulator_full_tile": emulator_full_tile.full_tile,
 }
 OUT = Path("out/bench.json")
 

@@ -24,12 +24,15 @@ MOST = 100_000
 KEEP_ALIVE = 75
 #: Seconds; at Python's 5 ms, a status request waits 80 ms while two evaluations run, now 12 ms.
 SWITCH_INTERVAL = 0.0005
+#: Megabytes of GDAL's cache of blocks: two rows of a tile's in 13 bands (GDAL: 5 % of all memory).
+BLOCK_CACHE = 256
 
 
 def main() -> None:
     """Serve an emulator until the process is told to stop."""
     arguments = _parser().parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL)
+    os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
     if arguments.exit_with_parent:
         threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     try:

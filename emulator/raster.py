@@ -36,6 +36,7 @@ ARRAY_TILE = 256  # the same where pixels are arrays: 60 dates of 8 bands take 2
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 MAX_GATHERED = 2**26  # pixels of an own grid that one tile may need
 STRIP = 2**22  # pixels of a file that are aggregated at once into a coarser level
+OPAQUE = 255  # a mask of 1 in a file
 OUTLINE_POINTS = 8  # per side: a projected edge is a curve in longitude and latitude
 EARTH_RADIUS = 6378137.0  # metres, WGS 84 semi-major axis: one degree is 111,319.49 m
 
@@ -456,6 +457,25 @@ def pointwise(
     return template.derived(compute, inputs, pixel_type)
 
 
+def several(
+    bands: Sequence[Band],
+    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
+    kinds: Sequence[PixelType],
+) -> list[Band]:
+    """Return bands that are computed together from others, like the first of these."""
+    # The reader passes pixels on: here a tuple of those of all outputs.
+    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
+
+    def output(index: int, kind: PixelType) -> Band:
+        def pick(box: PixelBox, read: Reader) -> Pixels:
+            data, mask = read(together, box)[index]
+            return Pixels(data.astype(kind.dtype, copy=False), mask)
+
+        return bands[0].derived(pick, [together], kind)
+
+    return [output(index, kind) for index, kind in enumerate(kinds)]
+
+
 def blockwise(
     template: Band, inputs: Sequence[Band], function: BlockFunction, pixel_type: PixelType
 ) -> Band:
@@ -544,7 +564,7 @@ def stored_band(stored: StoredBand) -> Band:
         rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
         left, top = int(columns.min()), int(rows.min())
         width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
-        level = _read_level(read.dataset(stored.path), stored, factor, left, top, width, height)
+        level = _read_level(read, stored, factor, left, top, width, height)
         pixels = _take(level, rows - top, columns - left)
         if valid.all():
             return pixels
@@ -588,7 +608,7 @@ def _stored_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
 
 
 def _read_level(
-    dataset: rasterio.DatasetReader,
+    read: Reader,
     stored: StoredBand,
     factor: int,
     left: int,
@@ -597,7 +617,7 @@ def _read_level(
     height: int,
 ) -> Pixels:
     if factor == 1:
-        return _read_window(dataset, stored, Window(left, top, width, height))
+        return _read_window(read, stored, Window(left, top, width, height))
     dtype = np.dtype(stored.dtype)
     data, mask = np.zeros((height, width), dtype), np.zeros((height, width), np.float32)
     columns = min((left + width) * factor, stored.width) - left * factor
@@ -606,23 +626,37 @@ def _read_level(
         count = min(step, height - first)
         start = (top + first) * factor
         rows = min(count * factor, stored.height - start)
-        strip = _read_window(dataset, stored, Window(left * factor, start, columns, rows))
+        strip = _read_window(read, stored, Window(left * factor, start, columns, rows))
         part = slice(first, first + count)
         data[part], mask[part] = _aggregate(strip, factor, (count, width), stored.pyramiding)
     return Pixels(data, mask)
 
 
-def _read_window(dataset: rasterio.DatasetReader, stored: StoredBand, window: Window) -> Pixels:
+def _read_window(read: Reader, stored: StoredBand, window: Window) -> Pixels:
+    dataset = read.dataset(stored.path)
     data = dataset.read(stored.index, window=window)
-    if stored.nodata is not None:
-        mask = (data != stored.nodata).astype(np.float32)
-    elif MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
-        mask = ones(data.shape)
-    else:
-        mask = dataset.read_masks(stored.index, window=window) / np.float32(255)
+    mask = _read_mask(read, stored, window, data)
     if stored.shift:
         data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
     return Pixels(data, mask)
+
+
+def _read_mask(read: Reader, stored: StoredBand, window: Window, data: Array) -> Array:
+    dataset, index = read.dataset(stored.path), stored.index
+    flags = dataset.mask_flag_enums[index - 1]
+    nodata = stored.nodata
+    if nodata is None and flags == [MaskFlags.nodata] and data.dtype.kind in "iu":
+        nodata = dataset.nodatavals[index - 1]
+    if stored.fractional:
+        mask = read.dataset(mask_path(stored.path)).read(1, window=window)
+    elif nodata is not None:
+        valid = data != nodata
+        return ones(data.shape) if valid.all() else valid.astype(np.float32)
+    elif MaskFlags.all_valid in flags:
+        return ones(data.shape)
+    else:
+        mask = dataset.read_masks(index, window=window)
+    return ones(data.shape) if mask.min() == OPAQUE else mask / np.float32(OPAQUE)
 
 
 def _aggregate(
@@ -725,8 +759,9 @@ def write_bands(
 ) -> list[StoredBand]:
     """Write every band of a box as a cloud-optimised GeoTIFF with an internal mask.
 
-    `pyramiding` maps band names, and `.default`, to policies. Files are complete or absent:
-    they get their names when they are written.
+    Internal masks have one bit: where a mask is fractional, it is a file of its own beside
+    the band's, in 255 steps. `pyramiding` maps band names, and `.default`, to policies. Files
+    are complete or absent: they get their names when they are written.
     """
     require_numbers(image.bands)
     default = pyramiding.get(".default", "MEAN")
@@ -744,23 +779,65 @@ def write_bands(
         for band in image.bands
     ]
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        _write_tiles(image.bands, box, stored)
-        for band in stored:
-            _cloud_optimise(band)
-    return stored
+        return _write_tiles(image.bands, box, stored)
 
 
-def _write_tiles(bands: Sequence[Band], box: PixelBox, stored: Sequence[StoredBand]) -> None:
-    targets = [_create(band) for band in stored]
+def mask_path(path: Path) -> Path:
+    """Return the file of a band's fractional mask."""
+    return path.with_suffix(".mask.tif")
+
+
+class _Writer:
+    """Writes a band's tiles, and its mask to a second file from the first fraction on."""
+
+    def __init__(self, band: StoredBand) -> None:
+        self._band = band
+        self._mask_band = replace(band, path=mask_path(band.path), dtype="uint8")
+        self._values = _create(band)
+        self._shares: rasterio.io.DatasetWriter | None = None
+        self._written: list[Window] = []
+
+    def write(self, pixels: Pixels, window: Window) -> None:
+        """Write the pixels of a tile."""
+        valid = pixels.mask > 0
+        self._values.write(pixels.data, 1, window=window)
+        self._values.write_mask(valid, window=window)
+        if self._shares is None and (valid & (pixels.mask < 1)).any():
+            self._shares = _create(self._mask_band)
+            for earlier in self._written:
+                self._shares.write(self._values.read_masks(1, window=earlier), 1, window=earlier)
+        self._written.append(window)
+        if self._shares is not None:
+            shares = np.rint(pixels.mask * OPAQUE)
+            self._shares.write(np.where(valid, np.maximum(shares, 1), 0), 1, window=window)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._values.close()
+        if self._shares is not None:
+            self._shares.close()
+
+    def finished(self) -> StoredBand:
+        """Make the files cloud-optimised, and return the band they hold."""
+        _cloud_optimise(self._band)
+        if self._shares is not None:
+            _cloud_optimise(self._mask_band)
+        return replace(self._band, fractional=self._shares is not None)
+
+
+def _write_tiles(
+    bands: Sequence[Band], box: PixelBox, stored: Sequence[StoredBand]
+) -> list[StoredBand]:
+    writers = [_Writer(band) for band in stored]
     try:
         for tile, tile_pixels in read_tiles(bands, box):
             window = Window(tile.x - box.x, tile.y - box.y, tile.width, tile.height)
-            for target, pixels in zip(targets, tile_pixels, strict=True):
-                target.write(pixels.data, 1, window=window)
-                target.write_mask(pixels.mask > 0, window=window)
+            for writer, pixels in zip(writers, tile_pixels, strict=True):
+                writer.write(pixels, window)
     finally:
-        for target in targets:
-            target.close()
+        for writer in writers:
+            writer.close()
+    return [writer.finished() for writer in writers]
 
 
 def _draft(band: StoredBand) -> Path:
@@ -770,7 +847,7 @@ def _draft(band: StoredBand) -> Path:
 def _create(band: StoredBand) -> rasterio.io.DatasetWriter:
     return rasterio.open(
         _draft(band),
-        "w",
+        "w+",
         driver="GTiff",
         dtype=band.dtype,
         count=1,

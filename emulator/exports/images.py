@@ -159,7 +159,7 @@ class ImageExports:
         except BaseException:
             self._destinations.store.discard(pixels.name)
             raise
-        size = sum(band.path.stat().st_size for band in bands if band.path)
+        size = sum(file.stat().st_size for file in pixels.iterdir())
         return replace(asset, bands=bands, size_bytes=size, pixels=pixels.name)
 
 

@@ -16,7 +16,7 @@ from emulator.functions import arrays
 from emulator.functions.arrays import BITS, DECOMPOSITIONS, INDEX, BlockOperation
 from emulator.functions.elementwise import cast_values, pairs, union
 from emulator.functions.images import by_name, constant, image
-from emulator.functions.neighbourhood import Kernel
+from emulator.functions.kernels import Kernel
 from emulator.functions.values import Collection
 from emulator.raster import (
     INT64,

@@ -41,7 +41,10 @@ class Operation:
         """Return the results for arrays, in the numpy type of the result's type."""
         dtype = kind.dtype
         if self.raw:
-            return self.apply(*arrays).astype(dtype, copy=False)
+            result = self.apply(*arrays)
+            if result.dtype == bool and dtype == np.uint8:
+                return result.view(dtype)  # the same bytes
+            return result.astype(dtype, copy=False)
         return self.apply(*[a.astype(dtype, copy=False) for a in arrays])
 
 
@@ -127,6 +130,8 @@ def _absolute(kind: PixelType) -> PixelType:
 
 
 def _divide(a: Array, b: Array) -> Array:
+    if b.all():
+        return a / b
     return np.divide(a, b, out=np.zeros(np.broadcast(a, b).shape, a.dtype), where=b != 0)
 
 

@@ -269,6 +269,13 @@ def _positions(names: tuple[str, ...], selector: Any) -> list[int]:
     return found
 
 
+def first_band(name: str, source: Image) -> Band:
+    """Return an image's first band, which must exist."""
+    if not source.bands:
+        raise EarthEngineError(f"Image.{name}: The image has no bands.")
+    return source.bands[0]
+
+
 def unique(bands: Iterable[Band]) -> list[Band]:
     """Give bands whose name is taken a numerical suffix."""
     taken: set[str] = set()
@@ -867,7 +874,7 @@ def interpolate(source: Image, x: list[float], y: list[float], behavior: str) ->
     if behavior not in OUTSIDE:
         raise EarthEngineError(f"Image.interpolate: Unknown behavior '{behavior}'.")
     slopes = np.diff(y) / np.diff(x)
-    band = source.bands[0]
+    band = first_band("interpolate", source)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         data, mask = read(band, box)

@@ -56,8 +56,8 @@ def _in_pixels(length: float, units: str, scale: float) -> float:
         length = length / scale
     elif units.lower() != "pixels":
         raise EarthEngineError(f"Kernel: Unknown units '{units}'.")
-    if length > MAX_RADIUS:
-        raise EarthEngineError(f"Kernel: Radius {length:g} is larger than {MAX_RADIUS} pixels.")
+    if not 0 <= length <= MAX_RADIUS:
+        raise EarthEngineError(f"Kernel: Radius {length:g} is not from 0 to {MAX_RADIUS} pixels.")
     return length
 
 
@@ -154,6 +154,8 @@ def gaussian(radius: float, sigma: float, units: str, normalize: bool, magnitude
         reach = max(math.ceil(_in_pixels(radius, units, scale)) - 1, 0)
         y, x = _offsets(reach)
         spread = _in_pixels(sigma, units, scale)
+        if not spread:
+            raise EarthEngineError("Kernel.gaussian: The standard deviation must be positive.")
         return _finished(np.exp(-(x**2 + y**2) / (2 * spread**2)), normalize, magnitude)
 
     return Kernel(weights)
@@ -163,13 +165,18 @@ def gaussian(radius: float, sigma: float, units: str, normalize: bool, magnitude
 def fixed(
     width: int, height: int, rows: list[list[float]], x: int, y: int, normalize: bool
 ) -> Kernel:
-    if len({len(row) for row in rows}) != 1:
-        raise EarthEngineError("Kernel.fixed: The rows of weights must have the same length.")
-    weights = np.array(rows, dtype=float)
+    try:
+        weights = np.array(rows, dtype=float)
+    except (TypeError, ValueError):
+        weights = np.empty(0)
+    if weights.ndim != 2 or not weights.size:
+        raise EarthEngineError("Kernel.fixed: The weights must be rows of numbers, equally many.")
     if width not in (-1, weights.shape[1]) or height not in (-1, weights.shape[0]):
         raise EarthEngineError(f"Kernel.fixed: The weights are not {height} by {width}.")
     height, width = weights.shape
     x, y = (width // 2 if x < 0 else x), (height // 2 if y < 0 else y)
+    if x >= width or y >= height:
+        raise EarthEngineError("Kernel.fixed: The focus is outside of the weights.")
     return _around(weights, x, y, normalize)
 
 

@@ -6,16 +6,18 @@ the weights reach over, and return the pixels without it.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage, signal, sparse
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.images import first_band, matching
 from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
 from emulator.functions.reducers import Reducer, named
 from emulator.raster import (
-    DEFAULT_GRID,
     DOUBLE,
     FLOAT,
     INT64,
@@ -29,12 +31,15 @@ from emulator.raster import (
     is_valid_everywhere,
     metres_per_unit,
     ones,
+    several,
     spatial_reference,
 )
 from emulator.registry import algorithm
 
 STACKED = 2**24  # values of neighbours that are held in memory at once
 DIRECT_CELLS = 15**2  # of a kernel: with more, a Fourier transform is faster than a sum
+MAX_SEARCH = 2048  # pixels around a tile that are read at once: the limit is ours
+MAX_NEIGHBOURS = 4096  # bands: the limit is ours
 MAX_OBJECT = 1024  # pixels (https://developers.google.com/earth-engine/guides/image_objects)
 
 Focal = Callable[[Pixels, Array], Pixels]
@@ -63,13 +68,19 @@ def _present(pixels: Pixels) -> Array:
     return np.where(pixels.mask > 0, pixels.data, 0)
 
 
+def _check_search(name: str, pixels: int) -> None:
+    if not 0 <= pixels <= MAX_SEARCH:
+        raise EarthEngineError(f"Image.{name}: {pixels} pixels are not from 0 to {MAX_SEARCH}.")
+
+
 def focal(band: Band, kernel: Kernel, run: Focal, kind: PixelType, times: int = 1) -> Band:
     """Return a band computed from each pixel's neighbours, `times` one after the other."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         weights = kernel.weights(box.grid.scale)
-        columns, rows = _reach(weights)
-        pixels = read(band, box.padded(columns * times, rows * times))
+        columns, rows = (reach * times for reach in _reach(weights))
+        _check_search("focal", max(columns, rows))
+        pixels = read(band, box.padded(columns, rows))
         for _ in range(times):
             pixels = run(pixels, weights)
         return Pixels(pixels.data.astype(kind.dtype, copy=False), pixels.mask)
@@ -207,6 +218,8 @@ def _focal_algorithm(name: str, run: Focal, averaging: bool) -> Callable[..., Im
     ) -> Image:
         if kernel is None and kernel_type not in SHAPES:
             raise EarthEngineError(f"Image.{name}: Unknown kernel type '{kernel_type}'.")
+        if iterations < 0:
+            raise EarthEngineError(f"Image.{name}: The number of iterations is negative.")
         around = kernel or shape_kernel(kernel_type, radius, units, False, 1)
         return source.with_bands(
             [
@@ -281,29 +294,14 @@ def _reduced_bands(
     return several(bands, compute, [kind or bands[0].pixel_type for kind in reducer.types])
 
 
-def several(
-    bands: Sequence[Band],
-    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
-    kinds: Sequence[PixelType],
-) -> list[Band]:
-    """Return bands that are computed together from others, like the first of these."""
-    # The reader passes pixels on: here a tuple of those of all outputs.
-    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
-
-    def output(index: int, kind: PixelType) -> Band:
-        def pick(box: PixelBox, read: Reader) -> Pixels:
-            data, mask = read(together, box)[index]
-            return Pixels(data.astype(kind.dtype, copy=False), mask)
-
-        return bands[0].derived(pick, [together], kind)
-
-    return [output(index, kind) for index, kind in enumerate(kinds)]
-
-
 @algorithm("Image.neighborhoodToBands")
 def neighborhood_to_bands(source: Image, kernel: Kernel) -> Image:
     """Return the neighbours, row by row: x counts columns from the centre, y rows."""
     weights = kernel.weights(1)
+    if weights.shape != kernel.weights(2).shape:
+        raise NotImplementedByEmulator("Image.neighborhoodToBands with a kernel in metres")
+    if np.count_nonzero(weights) > MAX_NEIGHBOURS:
+        raise EarthEngineError(f"Image.neighborhoodToBands: More than {MAX_NEIGHBOURS} neighbours.")
 
     def shifted(band: Band, x: int, y: int) -> Band:
         def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -392,7 +390,8 @@ def derivative(source: Image) -> Image:
 @algorithm("Image.gradient")
 def gradient(source: Image) -> Image:
     """Return the derivatives to the east and to the north, per metre, of the first band."""
-    bands = several(source.bands[:1], _gradient(source.bands[0]), [FLOAT] * 2)
+    band = first_band("gradient", source)
+    bands = several([band], _gradient(band), [FLOAT] * 2)
     return source.with_bands([b.renamed(n) for b, n in zip(bands, "xy", strict=True)])
 
 
@@ -466,7 +465,8 @@ def fast_distance_transform(source: Image, neighborhood: int, units: str, metric
         raise EarthEngineError(
             f"Image.fastDistanceTransform: Unknown units or metric: '{units}', '{metric}'."
         )
-    band = source.bands[0]
+    _check_search("fastDistanceTransform", neighborhood)
+    band = first_band("fastDistanceTransform", source)
     limit = neighborhood**2 if metric == SQUARED else neighborhood
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -478,6 +478,57 @@ def fast_distance_transform(source: Image, neighborhood: int, units: str, metric
         return Pixels(np.rint(distances).astype(np.float32), (distances <= limit).astype("f4"))
 
     return source.with_bands([band.derived(compute, [band], FLOAT).renamed("distance")])
+
+
+@algorithm("Image.directionalDistanceTransform")
+def directional_distance_transform(
+    source: Image, angle: float, max_distance: int, label_band: str | None
+) -> Image:
+    """Search along a line; the angle is counter-clockwise from the east.
+
+    So 90 minus the sun's azimuth is the way to the sun, where a shadow's cloud is
+    (google/earthengine-community tutorials/sentinel-2-s2cloudless).
+    """
+    if label_band is None and len(source.bands) != 1:
+        raise EarthEngineError(
+            "Image.directionalDistanceTransform: Several bands need a labelBand."
+        )
+    _check_search("directionalDistanceTransform", max_distance)
+    [searched] = matching(source, label_band or 0)
+    others = [band for band in source.bands if band is not searched]
+    steps = _line(math.radians(angle), max_distance)
+
+    def compute(box: PixelBox, read: Reader) -> list[Pixels]:
+        wide = box.padded(max_distance, max_distance)
+        searched_pixels = read(searched, wide)
+        sources = (searched_pixels.data != 0) & (searched_pixels.mask > 0)
+        inputs = [read(band, wide) for band in others]
+        distances = np.full(box.shape, np.inf)
+        found = [Pixels(np.zeros(box.shape), np.zeros(box.shape, np.float32)) for _ in others]
+        for column, row in steps:
+            there = replace(box, x=box.x + column, y=box.y + row).slices_in(wide)
+            new = sources[there] & np.isinf(distances)
+            distances[new] = math.hypot(column, row)
+            for target, pixels in zip(found, inputs, strict=True):
+                target.data[new], target.mask[new] = (
+                    pixels.data[there][new],
+                    pixels.mask[there][new],
+                )
+        reached = np.isfinite(distances)
+        return [Pixels(np.where(reached, distances, 0), reached.astype(np.float32)), *found]
+
+    kinds = [FLOAT, *[band.pixel_type for band in others]]
+    outputs = several([searched, *others], compute, kinds)
+    names = ["distance", *[band.name for band in others]]
+    return source.with_bands([o.renamed(n) for o, n in zip(outputs, names, strict=True)])
+
+
+def _line(angle: float, length: int) -> list[tuple[int, int]]:
+    """Return columns and rows (to the south) of the pixels on a line from 0, 0."""
+    x, y = math.cos(angle), -math.sin(angle)
+    longest = max(abs(x), abs(y))
+    steps = [(round(i * x / longest), round(i * y / longest)) for i in range(length + 1)]
+    return [step for step in steps if math.hypot(*step) <= length]
 
 
 # --- objects
@@ -538,7 +589,7 @@ def connected_components(source: Image, connectedness: Kernel, max_size: int) ->
     around = connectedness.weights(1) != 0
     if around.shape != (3, 3):
         raise NotImplementedByEmulator("Image.connectedComponents with a kernel beyond 3 by 3")
-    band = source.bands[0]
+    band = first_band("connectedComponents", source)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         wide = box.padded(max_size, max_size)

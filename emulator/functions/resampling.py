@@ -11,7 +11,7 @@ import numpy as np
 from affine import Affine
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.neighbourhood import several
+from emulator.functions.images import first_band
 from emulator.functions.reducers import Reducer
 from emulator.raster import (
     Array,
@@ -25,6 +25,7 @@ from emulator.raster import (
     pixel_positions,
     pyramid_factor,
     reprojected,
+    several,
     source_box,
 )
 from emulator.registry import algorithm
@@ -157,7 +158,8 @@ def _covering(
         across = range(int(np.ceil(east - EDGE - np.floor(west + EDGE)).max()))
         down = range(int(np.ceil(south - EDGE - np.floor(north + EDGE)).max()))
         pixels = len(across) * len(down)
-        if pixels <= max_pixels:
+        # A pixel that is larger than the output's still meets four of these at a corner.
+        if pixels <= (max(max_pixels, 4) if best_effort else max_pixels):
             return grid, across, down
         if not best_effort:
             raise EarthEngineError(
@@ -227,7 +229,7 @@ def change_proj(source: Image, old: Grid, new: Grid) -> Image:
 
 @algorithm("Image.translate")
 def translate(source: Image, x: float, y: float, units: str, grid: Grid | None) -> Image:
-    grid = grid or source.bands[0].grid
+    grid = grid or first_band("translate", source).grid
     if units.lower() == "pixels":
         step = grid.affine @ Affine.translation(x, y) @ ~grid.affine
     elif units.lower() in ("meters", "m"):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.neighbourhood import several
 from emulator.raster import (
     DOUBLE,
     FLOAT,
@@ -18,6 +17,7 @@ from emulator.raster import (
     PixelType,
     Reader,
     combined,
+    several,
 )
 from emulator.registry import algorithm
 
@@ -89,12 +89,12 @@ def _rgb(hsv: Array) -> Array:
 def unmix(
     source: Image, endmembers: list[list[float]], sum_to_one: bool, non_negative: bool
 ) -> Image:
-    spectra = np.array(endmembers, dtype=float).T  # (bands, endmembers)
-    if spectra.ndim != 2 or len(spectra) != len(source.bands):
+    if not endmembers or any(len(each) != len(source.bands) for each in endmembers):
         raise EarthEngineError(
             f"Image.unmix: Every endmember needs {len(source.bands)} values, one for each band."
         )
-    count = spectra.shape[1]
+    spectra = np.array(endmembers, dtype=float).T  # (bands, endmembers)
+    count = len(endmembers)
     if non_negative and count > MAX_NON_NEGATIVE:
         raise NotImplementedByEmulator(f"Image.unmix to {count} endmembers that are not negative")
     solve = _non_negative if non_negative else _fractions

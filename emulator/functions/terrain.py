@@ -7,8 +7,19 @@ import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import unique
-from emulator.functions.neighbourhood import central_differences, pixel_size, several
-from emulator.raster import BOOLEAN, FLOAT, Array, Band, Image, PixelBox, Pixels, PixelType, Reader
+from emulator.functions.neighbourhood import MAX_SEARCH, central_differences, pixel_size
+from emulator.raster import (
+    BOOLEAN,
+    FLOAT,
+    Array,
+    Band,
+    Image,
+    PixelBox,
+    Pixels,
+    PixelType,
+    Reader,
+    several,
+)
 from emulator.registry import algorithm
 
 BYTE = PixelType.of("uint8")
@@ -87,6 +98,10 @@ def hill_shadow(
     """Return 1 where nothing within the neighbourhood, in pixels, hides the sun, else 0."""
     if hysteresis:
         raise NotImplementedByEmulator("Terrain.hillShadow with hysteresis")
+    if not 0 <= neighborhood <= MAX_SEARCH:
+        raise EarthEngineError(
+            f"Terrain.hillShadow: The neighborhood must be from 0 to {MAX_SEARCH} pixels."
+        )
     elevation = _elevation("Terrain.hillShadow", source)
     direction = math.radians(azimuth)
     rise = 1 / math.tan(math.radians(zenith)) if zenith else math.inf  # of a ray, per metre

@@ -1,7 +1,10 @@
 """Stored pixels: grids, pyramids, masks, and files that come back as they were written."""
 
 import math
+import re
+import shutil
 
+import ee
 import numpy as np
 import pyproj
 import pytest
@@ -106,6 +109,28 @@ def test_what_is_written_comes_back(stored, tmp_path):
         assert np.array_equal(back.data[back.mask > 0], pixels.data[pixels.mask > 0])
 
 
+def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeypatch):
+    monkeypatch.setattr(raster, "TILE", 16)
+    monkeypatch.setattr(raster.PixelBox.tiles, "__defaults__", (16,))
+    box = raster.PixelBox(GRID, SIZE, SIZE)
+    source = raster.stored_band(stored)
+    shares = np.random.default_rng(1).random((SIZE, SIZE)).astype("float32")
+    shares[:20], shares[20:24] = 1, 0  # the first tiles have no fractions
+
+    def fade(box, read):
+        data, mask = read(source, box)
+        return raster.Pixels(
+            data, mask * shares[box.y : box.y + box.height, box.x :][:, : box.width]
+        )
+
+    faded = source.derived(fade, [source])
+    [written] = raster.write_bands(raster.Image([faded]), box, tmp_path, {})
+    back = _read(written, box)
+    expected = _read(stored, box).mask * shares
+    assert np.array_equal(back.mask > 0, expected > 0)
+    assert np.abs(back.mask - expected).max() <= 1 / 255
+
+
 def test_tiles_make_up_the_whole(stored, monkeypatch):
     image = raster.Image([raster.stored_band(stored)])
     box = raster.PixelBox(GRID, SIZE, SIZE)
@@ -148,3 +173,19 @@ def test_the_footprint_is_the_outline_of_the_box():
     scale = 0.9996  # of the UTM projection on its central meridian
     assert area == pytest.approx((SIZE * 10 / scale) ** 2, rel=1e-4)
     assert math.dist(ring[0], ring[-1]) == 0
+
+
+def test_a_geotiff_in_a_bucket_is_an_image(ee_emulator, stored, values):
+    bucket = ee_emulator.data / "buckets" / "tiles"
+    bucket.mkdir(parents=True)
+    shutil.copy(stored.path, bucket / "band.tif")
+    (bucket / "text.tif").write_text("no raster")
+    image = ee.Image.loadGeoTIFF("gs://tiles/band.tif")
+    [band] = image.getInfo()["bands"]
+    assert (band["id"], band["crs"], band["dimensions"]) == ("B0", UTM, [SIZE, SIZE])
+    region = ee.Geometry.Rectangle([500_000, 5_099_360, 500_640, 5_100_000], UTM, False)
+    total = image.reduceRegion(ee.Reducer.sum(), region, crs=UTM, crsTransform=list(TRANSFORM))
+    assert total.getInfo() == {"B0": values.sum()}
+    for uri in ("gs://tiles/text.tif", "gs://tiles/../emulator.sqlite", "gs://tiles/none.tif"):
+        with pytest.raises(ee.EEException, match=re.escape(uri)):
+            ee.Image.loadGeoTIFF(uri).getInfo()

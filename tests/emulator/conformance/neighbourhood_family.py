@@ -421,6 +421,18 @@ def _window_distance(metric: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> 
     return inner(np.where(np.isfinite(least), least, 0))
 
 
+EAST = known(1)[MARGIN:-MARGIN, MARGIN + 1 : 1 - MARGIN]
+
+
+def _along(x: int, y: int, reach: int = 5) -> np.ndarray:
+    """Return the distance to the first source that so many columns and rows lead to, or 0."""
+    step = math.hypot(x, y)
+    distances = np.zeros(V.shape)
+    for i in range(int(reach / step), -1, -1):
+        distances[np.roll(SOURCES, (-i * y, -i * x), axis=(0, 1))] = i * step
+    return inner(distances)
+
+
 def _distance_cases() -> list[Case]:
     transforms = {
         "squared_euclidean": lambda: ndimage.distance_transform_edt(~SOURCES) ** 2,
@@ -454,6 +466,39 @@ def _distance_cases() -> list[Case]:
         )
     return [
         *cases,
+        *[
+            case(
+                f"directionalDistanceTransform to {angle} degrees",
+                lambda a=angle: rough().gt(97).directionalDistanceTransform(a, 5),
+                {"distance": _along(x, y)},
+                source,
+                1e-6,
+                GRID,
+            )
+            for angle, x, y, source in (
+                (0, 1, 0, described("Image.directionalDistanceTransform")),
+                # The sun's azimuth is 0: the clouds of shadows are in the north.
+                (90, 0, -1, "google/earthengine-community tutorials/sentinel-2-s2cloudless"),
+                (-45, 1, 1, described("Image.directionalDistanceTransform")),
+            )
+        ],
+        case(
+            "directionalDistanceTransform of other bands",
+            lambda: (
+                rough()
+                .gt(97)
+                .rename("cloud")
+                .addBands(rough(1))
+                .directionalDistanceTransform(0, 1, "cloud")
+            ),
+            {
+                "distance": np.where(_along(1, 0, 1) == 1, 1, 0),
+                "v": np.select([inner(SOURCES), _along(1, 0, 1) == 1], [inner(known(1)), EAST], 0),
+            },
+            described("Image.directionalDistanceTransform"),
+            1e-6,
+            GRID,
+        ),
         case(
             "distance needs a distance kernel",
             lambda: rough().distance(ee.Kernel.square(1)).bandNames(),
