@@ -11,11 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import emulator_forest, emulator_full_tile, emulator_reducers, orchestration
+from benchmarks import emulator_forest, emulator_full_tile, emulator_reducers, emulator_service, orchestration
 from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
 BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
+    "emulator_operation_pages": emulator_service.operation_pages,
+    "emulator_requests_per_second": emulator_service.requests_per_second,
     "ee_requests_per_image": orchestration.costs,
     "ledger_writes_per_image": orchestration.costs,
     "orchestration_throughput": orchestration.throughput,

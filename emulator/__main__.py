@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -18,8 +19,9 @@ from emulator.scenes.folder import InvalidSceneFolder
 
 #: With another id the client rewrites asset names (ee/_cloud_api_utils.py).
 PROJECT_ID = "[a-z][-a-z0-9]{4,28}[a-z0-9]"
-#: Of --speed and --history: more would leave the range of dates.
-MOST = 100_000
+#: More would leave the range of dates: of the clock (within days), and days before today.
+MAX_SPEED = 10_000_000
+MAX_HISTORY = 100_000
 #: Seconds; a client that pauses between requests need not connect again.
 KEEP_ALIVE = 75
 #: Seconds; at Python's 5 ms, a status request waits 80 ms while two evaluations run, now 12 ms.
@@ -70,8 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--concurrency", type=int, default=Options.concurrency, help="tasks that run at once")
     add("--max-assets", type=int, default=Options.max_assets, help="asset quota")
     add("--max-bytes", type=int, default=Options.max_bytes, help="storage quota")
-    add("--history", type=_positive, default=Options.history, help="days of ended operations")
-    add("--speed", type=_positive, help="the clock runs so many times as fast (default: real time)")
+    add(
+        "--history",
+        type=_positive(MAX_HISTORY),
+        default=Options.history,
+        help="days of ended operations",
+    )
+    add(
+        "--speed",
+        type=_positive(MAX_SPEED),
+        help="the clock runs so many times as fast (default: real time)",
+    )
     add("--buckets", type=Path, help="folder with a folder for each bucket (default: DATA/buckets)")
     add("--drive-bytes", type=int, default=Options.drive_bytes, help="0: as a service account has")
     add("--faults", type=Path, help="what goes wrong on purpose (JSON or YAML: emulator/faults.py)")
@@ -87,10 +98,12 @@ def _project(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= MOST:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {MOST}")
+def _positive(most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        if not 0 < float(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {most}")
+        return float(text)
+
     return number
 
 

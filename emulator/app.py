@@ -25,6 +25,8 @@ from emulator.server import Call, Method, Server
 from emulator.stored import StoredImage
 from emulator.tasks import TaskQueue, Workers
 
+#: Everything in the data folder's database.
+SCHEMA = assets.SCHEMA + tasks.SCHEMA
 #: Seconds a new emulator waits for one that is being killed to let go of the data folder.
 LOCK_PATIENCE = 10.0
 LOCK_STEP = 0.1
@@ -82,7 +84,7 @@ class Emulator:
         self.scenes = Scenes(options.data / "derived")
         for path in options.scenes:
             self.scenes.add(path)
-        database = Database(options.data / "emulator.sqlite", assets.SCHEMA + tasks.SCHEMA)
+        database = Database(options.data / "emulator.sqlite", SCHEMA)
         clock.run(options.speed or 1.0, _last_written(database))
         store = AssetStore(
             database,

@@ -80,7 +80,8 @@ CREATE TABLE IF NOT EXISTS tasks (
     request TEXT
 );
 CREATE INDEX IF NOT EXISTS waiting_tasks ON tasks (priority DESC, number) WHERE state = 'PENDING';
-CREATE INDEX IF NOT EXISTS unfinished_tasks ON tasks (create_time) WHERE end_time IS NULL;
+CREATE INDEX IF NOT EXISTS unfinished_tasks ON tasks (create_time, state, user)
+    WHERE end_time IS NULL;
 CREATE INDEX IF NOT EXISTS ended_tasks ON tasks (end_time) WHERE deleted = 0;
 -- Without the request, which may be megabytes.
 CREATE VIEW IF NOT EXISTS operations AS

@@ -59,7 +59,13 @@ def test_large_body_is_refused_in_earth_engines_words(ee_emulator):
     assert message == "Request payload size exceeds the limit: 10485760 bytes."
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"expression": 3}', b'{"expression": {}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{", b"[]", b"{}", b"NaN", b'{"a": NaN}', b"\xff", b"\x00"),
+        *(b'{"expression": 3}', b'{"expression": {}}', b'{"expression":' + b"[" * 100_000),
+    ],
+)
 def test_malformed_bodies_are_the_callers_fault(ee_emulator, body):
     answer = requests.post(f"{ee_emulator.url}/v1/projects/{PROJECT}/value:compute", data=body)
     assert answer.status_code == 400
@@ -98,9 +104,22 @@ def test_emulator_exits_with_its_parent(start_emulator):
     running.process.stdin = None
 
 
+def test_it_says_so_when_other_machines_can_reach_it(tmp_path):
+    command = [sys.executable, "-m", "emulator", "--data", str(tmp_path), "--port", "0"]
+    for host, warned in (("127.0.0.1", False), ("0.0.0.0", True)):
+        process = subprocess.Popen(
+            [*command, "--host", host], cwd=ROOT, stdout=-1, stderr=-1, text=True
+        )
+        process.stdout.readline()
+        process.kill()
+        assert ("Other machines can reach it" in process.communicate()[1]) == warned
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--faults", "missing.yaml"], "missing.yaml: [Errno 2] No such file"),
+        (["--speed", "0"], "0 is not above 0"),
         (["--project", "demo"], "'demo' is no project id"),
         (["--scenes", "missing"], "missing/scenes.json does not exist"),
         (["--host", "192.0.2.1"], "Cannot assign requested address"),

@@ -6,6 +6,7 @@ import uuid
 import ee
 import pytest
 import requests
+from google.oauth2.credentials import Credentials
 
 from emulator.database import Database
 from emulator.errors import EarthEngineError
@@ -268,6 +269,157 @@ def test_copy_outlives_its_original(name):
     copy = ee.Image(f"{ROOT}/{name}_copy")
     point = ee.Geometry.Point([255, 255], "EPSG:3857")
     assert copy.reduceRegion("first", point, 10, "EPSG:3857").getInfo() == {"constant": 7}
+
+
+def test_running_task_is_cancelled_in_the_middle(start_emulator):
+    running = start_emulator()
+    # Work for half a minute, in 200 tiles.
+    task = export("x", ee.Image.constant(1).toByte().focalMean(4, "square"), scale=0.1)
+    task.start()
+    seen = []
+    while len(set(seen)) < 3:
+        operation = ee.data.getOperation(task.name)
+        seen.append(operation["metadata"]["progress"])
+        time.sleep(0.01)
+    stages = operation["metadata"]["stages"]
+    assert seen == sorted(seen)
+    assert 0 < seen[-1] < 1
+    assert [stage["completeWorkUnits"] for stage in stages] == [seen[-1], 0]
+    task.cancel()
+    status = end(task, seconds=10)
+    assert status["state"] == "CANCELLED"
+    assert ee.data.getOperation(task.name)["metadata"]["progress"] < 1
+    assert list((running.data / "assets").iterdir()) == []
+
+
+def test_tasks_live_ten_days(start_emulator):
+    start_emulator("--concurrency", "0", "--speed", str(DAYS_A_SECOND * 86_400))
+    task = export("x")
+    task.start()
+    status = end(task)
+    assert status["state"] == "FAILED"
+    assert status["error_message"] == "Task exceeded its maximum lifetime of 10 days."
+    assert status["update_timestamp_ms"] - status["creation_timestamp_ms"] >= 10 * 86_400_000
+
+
+#: Of a fast clock: ten days are a quarter of a second.
+DAYS_A_SECOND = 40
+
+
+def test_history_forgets_what_ended_long_ago(start_emulator):
+    start_emulator("--history", "20", "--speed", str(DAYS_A_SECOND * 86_400))
+    task = export("x")
+    task.start()
+    end(task)
+    assert len(ee.data.listOperations()) == 1
+    time.sleep(20 / DAYS_A_SECOND)
+    assert ee.data.listOperations() == []
+    with pytest.raises(ee.EEException, match="not found"):
+        ee.data.getOperation(task.name)
+    task.start()  # the requestId stays taken
+    assert ee.data.listOperations() == []
+
+
+def test_clock_does_not_go_back(start_emulator):
+    options = ("--concurrency", "0", "--speed", "864000")
+    first = start_emulator(*options)
+    time.sleep(0.5)
+    export("x").start()
+    first.kill()
+    start_emulator(*options)
+    export("y").start()
+    second, first_ = ee.data.listOperations()
+    assert second["metadata"]["createTime"] > first_["metadata"]["createTime"]
+
+
+def test_exports_without_pixels_take_the_time_of_the_model(start_emulator):
+    start_emulator("--metadata-only", "--speed", "100")
+    image = ee.Image.constant([1] * 10).toByte()
+    tasks = [export(f"x{i}", image) for i in range(3)]
+    for task in tasks:
+        task.start()
+    seconds = 30 + 2e-6 * 100 * 50 * 10
+    for task in tasks:
+        status = end(task)
+        taken = (status["update_timestamp_ms"] - status["start_timestamp_ms"]) / 1000
+        assert seconds <= taken < 3 * seconds
+        assert status["batch_eecu_usage_seconds"] == pytest.approx(1e-5 * 100 * 50 * 10, abs=0.2)
+    # Two run at once: the third had to wait for a slot.
+    assert status["start_timestamp_ms"] >= status["creation_timestamp_ms"] + 1000 * seconds
+
+
+def test_waiting_task_without_pixels_is_cancelled_while_it_runs(start_emulator):
+    start_emulator("--metadata-only", "--speed", "1")
+    task = export("x")
+    task.start()
+    while task.status()["state"] != "RUNNING":
+        time.sleep(0.01)
+    task.cancel()
+    assert end(task, seconds=2)["state"] == "CANCELLED"
+
+
+def test_ceiling_may_be_per_user(start_emulator):
+    running = start_emulator("--concurrency", "0", "--max-queued", "1", "--ceiling-per-user")
+    for user in ("ann", "ben"):
+        ee.Initialize(Credentials(user), project="demo-project", url=running.url)
+        ee.data.setMaxRetries(0)
+        export(user).start()
+        with pytest.raises(ee.EEException, match=r"Too many tasks already in the queue \(1\)"):
+            export(user).start()
+    assert len(ee.data.listOperations()) == 2
+
+
+def test_types_of_tasks_have_workers_of_their_own(tmp_path):
+    queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
+    queue.submit("EXPORT_IMAGE", {})
+    queue.submit("INGEST_IMAGE", {})
+    assert queue.claim(["INGEST_IMAGE", "INGEST_TABLE"], 0).type == "INGEST_IMAGE"
+    assert queue.claim(["INGEST_IMAGE", "INGEST_TABLE"], 0) is None
+    assert queue.claim(["EXPORT_IMAGE"], 0).type == "EXPORT_IMAGE"
+
+
+def test_deleted_operation_is_gone(name):
+    task = export(name)
+    task.start()
+    end(task)
+    assert requests.delete(f"{ee_url()}/v1/{task.name}").json() == {}
+    with pytest.raises(ee.EEException, match="not found"):
+        ee.data.getOperation(task.name)
+
+
+def ee_url():
+    return ee.data._get_state().cloud_api_base_url
+
+
+def test_unfinished_operation_is_not_deleted(start_emulator):
+    running = start_emulator("--concurrency", "0")
+    task = export("x")
+    task.start()
+    answer = requests.delete(f"{running.url}/v1/{task.name}")
+    assert answer.status_code == 400
+    assert "has not ended" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"requestId": 3},
+        {"requestId": "a b"},
+        {"requestId": "x" * 61},
+        {"description": "x" * 101},
+        {"description": ["x"]},
+        {"priority": 10_000},
+        {"priority": -1},
+        {"maxPixels": "many"},
+    ],
+)
+def test_wrong_fields_are_the_callers_fault(ee_emulator, body):
+    destination = {"earthEngineDestination": {"name": f"{ROOT}/x"}}
+    body = {"expression": {}, "assetExportOptions": destination, **body}
+    url = f"{ee_emulator.url}/v1/projects/demo-project/image:export"
+    answer = requests.post(url, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
 
 
 class Unlucky:
