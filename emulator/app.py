@@ -70,7 +70,7 @@ class Scenes:
     def add(self, path: Path) -> None:
         """Load a folder; several may belong to one collection."""
         for folder in load_scenes(path):
-            for name, images in catalogued(folder.collection, folder.images, self.cache):
+            for name, images in catalogued(folder, self.cache):
                 self.collections.setdefault(name, []).extend(images)
             self.unreadable.extend(folder.unreadable)
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from emulator.raster import Grid, Image, PixelType, pointwise, stored_band, write_bands
+from emulator.scenes.folder import SceneFolder
 from emulator.scenes.sentinel2 import (
     BANDS,
     CLASSI_STARTS,
@@ -79,29 +80,38 @@ class Derived:
             write_bands(Image([computed]), template.extent, self.folder, {})
 
 
-def catalogued(
-    collection: str, images: Sequence[StoredImage], cache: Path
-) -> Iterator[tuple[str, list[StoredImage]]]:
-    """Yield collections with their images: the given one, and what is derived from it."""
-    if collection not in (COLLECTION, RAW_COLLECTION):
-        yield collection, list(images)
-        return
-    shaped = [replace(image, bands=_bands(image.bands, _sensed(image), cache)) for image in images]
-    yield collection, shaped
+def catalogued(folder: SceneFolder, cache: Path) -> Iterator[tuple[str, list[StoredImage]]]:
+    """Yield collections with their images: a folder's, and what is derived from it."""
+    collection, images = folder.collection, folder.images
+    if collection in (COLLECTION, RAW_COLLECTION):
+        images = [replace(image, bands=_bands(image, cache)) for image in images]
+    yield collection, images
+    if folder.harmonized:
+        yield RAW_COLLECTION, [_raw(image) for image in images]
     if collection == COLLECTION and importlib.util.find_spec("s2cloudless"):
-        yield PROBABILITY_COLLECTION, list(_probabilities(shaped, cache))
+        yield PROBABILITY_COLLECTION, list(_probabilities(images, cache))
 
 
-def _bands(stored: Sequence[StoredBand], sensed: float, cache: Path) -> tuple[StoredBand, ...]:
+def _raw(image: StoredImage) -> StoredImage:
+    """Return a harmonised image with its file's digital numbers."""
+    bands = tuple(replace(band, shift=0) for band in image.bands)
+    return replace(image, id=f"{RAW_COLLECTION}/{image.index}", bands=bands)
+
+
+def _bands(image: StoredImage, cache: Path) -> tuple[StoredBand, ...]:
     """Return an image's bands in the catalogue's order, on their native grids."""
-    bands = {band.name: _native(band) for band in stored}
-    finest = min(stored, key=lambda band: Grid(band.crs, band.transform).scale)
+    bands = {band.name: _native(band) for band in image.bands}
+    finest = min(image.bands, key=lambda band: _metres(band.crs, band.transform))
     function, sources = (_packed, PACKED) if PACKED[0] in bands else (classify, CLASSIFIED)
     inputs = [bands[name] for name in sources if name in bands]
     computable = len(inputs) == len(sources) and finest.path is not None
+    sensed = image.properties.get("system:time_start")
+    if image.id.startswith(f"{RAW_COLLECTION}/") and sources == CLASSIFIED:
+        computable &= _has_pixels("QA60", sensed) and sensed < CLASSI_STARTS  # no shift yet
     for name in QUALITY.keys() - bands.keys():
         dtype, metres = QUALITY[name]
-        empty = _of_pixel(replace(finest, name=name, dtype=dtype, path=None, nodata=None), metres)
+        empty = replace(finest, name=name, dtype=dtype, path=None, nodata=None, shift=0)
+        empty = _of_pixel(empty, metres)
         if name in ("QA10", "QA20") or finest.path is None:
             bands[name] = empty
         elif computable and _has_pixels(name, sensed):
@@ -119,22 +129,27 @@ def _native(band: StoredBand) -> StoredBand:
 
 def _of_pixel(band: StoredBand, metres: int) -> StoredBand:
     """Return the band with pixels of a size, if these are whole numbers of its file's pixels."""
-    times = metres / Grid(band.crs, band.transform).scale
+    times = metres / _metres(band.crs, band.transform)
     return replace(band, oversampled=round(times)) if times > 1 and times == round(times) else band
 
 
-def _has_pixels(name: str, sensed: float) -> bool:
+@functools.lru_cache(maxsize=256)
+def _metres(crs: str, transform: tuple[float, float, float, float, float, float]) -> float:
+    return Grid(crs, transform).scale
+
+
+def _has_pixels(name: str, sensed: Any) -> bool:
+    if not isinstance(sensed, int | float):
+        return False
     return sensed >= CLASSI_STARTS or (name == "QA60" and sensed < QA60_ENDS)
-
-
-def _sensed(image: StoredImage) -> float:
-    return float(image.properties.get("system:time_start", 0))
 
 
 def _folder(cache: Path, inputs: Sequence[StoredBand]) -> Path:
     """Return where to keep what is made of some files, as they are now."""
-    files = {band.path: band.path.stat() for band in inputs if band.path}
-    state = sorted((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in files.items())
+    files = {(band.path, band.shift): band.path.stat() for band in inputs if band.path}
+    state = sorted(
+        (str(path), shift, stat.st_mtime_ns, stat.st_size) for (path, shift), stat in files.items()
+    )
     return cache / hashlib.sha256(repr(state).encode()).hexdigest()
 
 

@@ -48,8 +48,12 @@ def cloud_score(clear: np.ndarray, snow: np.ndarray, rng: Generator) -> np.ndarr
     noise = ERROR * turbulence(rng, clear.shape, ERROR_SIZE)
     noise += PIXEL_ERROR * rng.standard_normal(clear.shape, dtype=np.float32)
     score = np.clip(gaussian_filter(clear, BLUR) * (1 - SNOW_LOSS * snow) + noise, 0, 1)
-    scores = np.stack([score, score**2 * (3 - 2 * score)])
-    return (np.rint(scores / STEP) * STEP).astype("f4")
+    score = _stepped(score)
+    return np.stack([score, _stepped(score**2 * (3 - 2 * score))]).astype("f4")
+
+
+def _stepped(score: np.ndarray) -> np.ndarray:
+    return np.rint(score / STEP) * STEP
 
 
 def properties(acquisition: Acquisition, source: dict[str, Any]) -> dict[str, Any]:

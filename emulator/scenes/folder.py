@@ -1,5 +1,6 @@
 """A scene folder: scenes.json and GeoTIFFs, one an image or one a band, served as a collection."""
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ LON_LAT = "EPSG:4326"
 GRID_DTYPE = "uint16"
 #: Straight pieces per outline, so that edges stay right between projections.
 OUTLINE_PIECES = 64
+#: Outlines remembered: a tile's images have the same.
+OUTLINES = 256
 #: Where a scene's pixels are: one file, a file for each band, or nowhere.
 SOURCES = {"file": str, "files": dict, "grid": dict}
 #: What a manifest's fields must be, in the words of the error message.
@@ -37,11 +40,16 @@ class UnreadableScene(Exception):
 
 @dataclass(frozen=True)
 class SceneFolder:
-    """One collection; `unreadable` has a sentence for each scene that was left out."""
+    """One collection; `unreadable` has a sentence for each scene that was left out.
+
+    `harmonized`: its bands' `shift` makes it COPERNICUS/S2_HARMONIZED, and without it the same
+    images are COPERNICUS/S2.
+    """
 
     collection: str
     images: list[StoredImage]
     unreadable: list[str]
+    harmonized: bool = False
 
 
 def load_folder(path: Path) -> SceneFolder:
@@ -138,14 +146,18 @@ def _grid_bands(grid: dict[str, Any], names: list[str]) -> tuple[StoredBand, ...
 
 def outline(band: StoredBand) -> dict[str, Any]:
     """Return the band's rectangle as a lon/lat polygon."""
-    a, b, c, d, e, f = band.transform
-    rectangle = affine_transform(shapely.box(0, 0, band.width, band.height), (a, b, d, e, c, f))
     try:
-        return lon_lat(rectangle, band.crs)
+        return _rectangle(band.crs, band.transform, band.width, band.height)
     except CRSError:
         raise UnreadableScene(
             f"nothing is known of its crs {band.crs}; name an EPSG code"
         ) from None
+
+
+@functools.lru_cache(OUTLINES)
+def _rectangle(crs: str, transform: tuple[float, ...], width: int, height: int) -> dict[str, Any]:
+    a, b, c, d, e, f = transform
+    return lon_lat(affine_transform(shapely.box(0, 0, width, height), (a, b, d, e, c, f)), crs)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

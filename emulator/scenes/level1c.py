@@ -21,7 +21,7 @@ from rasterio.errors import RasterioIOError
 from emulator.clock import to_milliseconds
 from emulator.scenes.folder import SceneFolder, UnreadableScene, outline
 from emulator.scenes.jpeg2000 import NotJpeg2000, check_complete
-from emulator.scenes.sentinel2 import BANDS, CLASSI_STARTS, COLLECTION, RAW_COLLECTION
+from emulator.scenes.sentinel2 import BANDS, CLASSI_STARTS, COLLECTION
 from emulator.scenes.tiff import Truncated
 from emulator.stored import StoredBand, StoredImage
 
@@ -74,12 +74,12 @@ def is_product(path: Path) -> bool:
     return path.suffix == ".SAFE" or (path / PRODUCT_METADATA).is_file()
 
 
-def load_products(paths: Iterable[Path]) -> list[SceneFolder]:
+def load_products(paths: Iterable[Path]) -> SceneFolder:
     """Read SAFE products as images of both collections of Level-1C."""
     return _folders({path.name: partial(_product, path) for path in paths})
 
 
-def load_band_files(files: Iterable[Path]) -> list[SceneFolder]:
+def load_band_files(files: Iterable[Path]) -> SceneFolder:
     """Read band files such as T31TDH_20150726T105026_B02.jp2: an image for each tile and time.
 
     Their names say no more than that: properties are few, and what was sensed since baseline 04.00
@@ -92,20 +92,14 @@ def load_band_files(files: Iterable[Path]) -> list[SceneFolder]:
     return _folders({name: partial(_scene, name, bands) for name, bands in scenes.items()})
 
 
-def _folders(scenes: Mapping[str, Callable[[], StoredImage]]) -> list[SceneFolder]:
+def _folders(scenes: Mapping[str, Callable[[], StoredImage]]) -> SceneFolder:
     images, unreadable = [], []
     for name, load in scenes.items():
         try:
             images.append(load())
         except UnreadableScene as problem:
             unreadable.append(f"Scene {name} is left out: {problem}.")
-    raw = [_raw(image) for image in images]
-    return [SceneFolder(COLLECTION, images, unreadable), SceneFolder(RAW_COLLECTION, raw, [])]
-
-
-def _raw(image: StoredImage) -> StoredImage:
-    bands = tuple(replace(band, shift=0) for band in image.bands)
-    return replace(image, id=f"{RAW_COLLECTION}/{image.index}", bands=bands)
+    return SceneFolder(COLLECTION, images, unreadable, harmonized=True)
 
 
 def _scene(name: str, files: Mapping[str, Path]) -> StoredImage:

@@ -11,12 +11,12 @@ def load_scenes(path: Path) -> list[SceneFolder]:
     if (path / MANIFEST).is_file() or not path.is_dir():
         return [load_folder(path)]
     if is_product(path):
-        return load_products([path])
+        return [load_products([path])]
     below = sorted(entry for entry in path.iterdir() if entry.is_dir())
     if products := [folder for folder in below if is_product(folder)]:
-        return load_products(products)
+        return [load_products(products)]
     if files := sorted(path.glob("*.jp2")):
-        return load_band_files(files)
+        return [load_band_files(files)]
     if folders := [folder for folder in below if (folder / MANIFEST).is_file()]:
         return [load_folder(folder) for folder in folders]
     raise InvalidSceneFolder(

@@ -10,8 +10,11 @@ import ee
 import pytest
 from google.auth.credentials import AnonymousCredentials
 
+from emulator.scenes.synthetic import write_region
+
 ROOT = Path(__file__).parents[2]
 PROJECT = "demo-project"
+REGION_IMAGES, REGION_SIZE = 8, 96
 
 
 @dataclass
@@ -57,8 +60,9 @@ def connect(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def ee_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """An emulator without scenes that all tests share; the client is connected to it."""
-    running = start(tmp_path_factory.mktemp("emulator"))
+    """An emulator of a small region that all tests share; the client is connected to it."""
+    region = write_region(tmp_path_factory.mktemp("region"), images=REGION_IMAGES, size=REGION_SIZE)
+    running = start(tmp_path_factory.mktemp("emulator"), "--scenes", str(region.parent))
     yield running
     running.kill()
 
