@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS assets (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS assets_by_parent ON assets (parent, name);
 
+CREATE TABLE IF NOT EXISTS policies (name TEXT PRIMARY KEY, policy TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS asset_forgotten AFTER DELETE ON assets BEGIN
+    DELETE FROM policies WHERE name = OLD.name;
+END;
+CREATE TRIGGER IF NOT EXISTS asset_renamed AFTER UPDATE OF name ON assets BEGIN
+    UPDATE policies SET name = NEW.name WHERE name = OLD.name;
+END;
+
 CREATE TABLE IF NOT EXISTS asset_usage (assets INTEGER NOT NULL, bytes INTEGER NOT NULL);
 INSERT INTO asset_usage SELECT 0, 0 WHERE NOT EXISTS (SELECT * FROM asset_usage);
 CREATE TRIGGER IF NOT EXISTS asset_added AFTER INSERT ON assets BEGIN
@@ -215,6 +223,38 @@ class AssetStore:
             )
         return asset
 
+    def policy(self, name: str) -> dict[str, Any]:
+        """Return who may do what with an asset, as it was last set (IAM Policy)."""
+        self.get(name)
+        rows = self._database.read("SELECT policy FROM policies WHERE name = ?", [name])
+        policy: dict[str, Any] = json.loads(rows[0]["policy"]) if rows else {}
+        return policy
+
+    def set_policy(self, name: str, policy: Mapping[str, Any]) -> None:
+        """Remember who may do what with an asset; nothing is ever denied."""
+        with self._database.write() as connection:
+            self.get(name)
+            connection.execute(
+                "INSERT OR REPLACE INTO policies VALUES (?, ?)", [name, json.dumps(dict(policy))]
+            )
+
+    def rename_bands(self, name: str, names: Sequence[str]) -> Asset:
+        """Give the bands of an image other names."""
+        with self._database.write() as connection:
+            asset = self.get(name)
+            if len(names) != len(asset.bands) or len(set(names)) != len(names):
+                raise EarthEngineError(
+                    f"Asset '{name}' needs {len(asset.bands)} band names that differ."
+                )
+            pairs = zip(asset.bands, names, strict=True)
+            bands = tuple(replace(band, name=new) for band, new in pairs)
+            asset = replace(asset, bands=bands, update_time=timestamp())
+            connection.execute(
+                "UPDATE assets SET bands = ?, update_time = ? WHERE name = ?",
+                [_encode_bands(bands), asset.update_time, name],
+            )
+        return asset
+
     def delete(self, name: str) -> None:
         """Delete an image, or a folder or collection that is empty."""
         with self._database.write() as connection:
@@ -317,7 +357,6 @@ def _parent(name: str) -> str:
 
 
 def _encode(asset: Asset) -> list[Any]:
-    bands = [asdict(band) | {"path": band.path and band.path.name} for band in asset.bands]
     return [
         asset.name,
         _parent(asset.name),
@@ -325,10 +364,21 @@ def _encode(asset: Asset) -> list[Any]:
         asset.update_time,
         asset.size_bytes,
         json.dumps(dict(asset.properties)),
-        json.dumps(bands),
+        _encode_bands(asset.bands),
         json.dumps(asset.footprint) if asset.footprint else None,
         asset.pixels,
     ]
+
+
+def _encode_bands(bands: Sequence[StoredBand]) -> str:
+    return json.dumps([asdict(band) | {"path": _stored_path(band)} for band in bands])
+
+
+def _stored_path(band: StoredBand) -> str | None:
+    """Return a file's name in the asset's own folder, or the path of one it does not own."""
+    if band.path is None:
+        return None
+    return str(band.path) if band.uri else band.path.name
 
 
 # Expressions load whole collections again and again, and most of that would be parsing.
@@ -348,5 +398,5 @@ def _decode(folder: Path, row: sqlite3.Row) -> Asset:
 
 
 def _decode_band(band: dict[str, Any], folder: Path | None) -> StoredBand:
-    path = folder / band["path"] if folder and band["path"] else None
+    path = (folder or Path()) / band["path"] if band["path"] else None
     return StoredBand(**band | {"transform": tuple(band["transform"]), "path": path})

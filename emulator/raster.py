@@ -23,6 +23,7 @@ from affine import Affine
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
+from emulator.buckets import check_generation
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
 from emulator.stored import StoredBand
@@ -488,6 +489,8 @@ def stored_band(stored: StoredBand) -> Band:
         if stored.path is None or not valid.any():
             zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
             return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
+        if stored.uri:
+            check_generation(stored.uri, stored.path)
         columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
         rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
         left, top = int(columns.min()), int(rows.min())

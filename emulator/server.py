@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.field_mask import masked
 from emulator.request_log import RequestLog
 
 #: Everyone may read its assets.
@@ -57,6 +58,7 @@ class Method:
     handle: Callable[[Call], Mapping[str, Any] | Content]
     heavy: bool = field(default=False, kw_only=True)  # evaluates an expression
     counted: bool = field(default=True, kw_only=True)  # part of Earth Engine's surface
+    reads: bool = field(default=False, kw_only=True)  # a POST that public assets allow
 
 
 class Server:
@@ -86,7 +88,7 @@ class Server:
 
     async def _answer(self, method: Method, request: Request) -> Response:
         try:
-            self._check_project(request)
+            self._check_project(request, method)
             call = Call(request.path_params, request.query_params, await _body(request))
             pool = self._compute if method.heavy else self._control
             loop = asyncio.get_running_loop()
@@ -100,10 +102,10 @@ class Server:
             unexpected = EarthEngineError("An internal error has occurred", 500)
             return _json(unexpected.payload(), unexpected.code)
 
-    def _check_project(self, request: Request) -> None:
+    def _check_project(self, request: Request, method: Method) -> None:
         project = request.path_params.get("project", self._project)
         owner = request.path_params.get("owner", self._project)
-        if owner == PUBLIC_PROJECT and request.method == "GET":
+        if owner == PUBLIC_PROJECT and (request.method == "GET" or method.reads):
             return
         for name in (project, owner):
             if name != self._project:
@@ -118,7 +120,7 @@ def _respond(method: Method, call: Call) -> Response:
     answer = method.handle(call)
     if isinstance(answer, Content):
         return Response(answer.data, media_type=answer.media_type)
-    return _json(answer)
+    return _json(masked(answer, call.query.get("fields", "")))
 
 
 def _not_implemented(call: Call) -> Mapping[str, Any]:

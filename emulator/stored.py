@@ -28,6 +28,7 @@ class StoredBand:
     path: Path | None = None
     index: int = 1  # 1-based band inside the file
     pyramiding: Pyramiding = "MEAN"
+    uri: str | None = None  # of a file in Cloud Storage that the asset does not own: gs://B/N#G
 
 
 @dataclass(frozen=True, eq=False)
