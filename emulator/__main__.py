@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ipaddress
 import os
 import re
 import socket
@@ -12,10 +13,13 @@ from pathlib import Path
 import uvicorn
 
 from emulator.app import DataFolderInUse, Emulator, Options
+from emulator.faults import InvalidFaults
 from emulator.scenes.folder import InvalidSceneFolder
 
 #: With another id the client rewrites asset names (ee/_cloud_api_utils.py).
 PROJECT_ID = "[a-z][-a-z0-9]{4,28}[a-z0-9]"
+#: Of --speed and --history: more would leave the range of dates.
+MOST = 100_000
 #: Seconds; a client that pauses between requests need not connect again.
 KEEP_ALIVE = 75
 #: Seconds; at Python's 5 ms, a status request waits 80 ms while two evaluations run, now 12 ms.
@@ -31,12 +35,14 @@ def main() -> None:
     try:
         emulator = Emulator(_options(arguments))
         listener = _listen(arguments.host, arguments.port)
-    except (DataFolderInUse, InvalidSceneFolder, OSError) as problem:
+    except (DataFolderInUse, InvalidFaults, InvalidSceneFolder, OSError) as problem:
         sys.exit(str(problem))
     content = emulator.start()
     for sentence in emulator.scenes.unreadable:
         print(sentence, file=sys.stderr)  # noqa: T201 - a scene that is left out is no secret
     host, port = listener.getsockname()[:2]
+    if not ipaddress.ip_address(host).is_loopback:
+        print(f"Other machines can reach it at {host}: it checks no credentials.", file=sys.stderr)  # noqa: T201
     address = f"http://{host}:{port}"
     ready = f"Earth Engine emulator ready at {address} (project {arguments.project}, {content})"
     print(ready, flush=True)  # noqa: T201 - whoever started the process waits for this line
@@ -57,9 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--project", type=_project, default=Options.project, help="id (default: %(default)s)")
     add("--metadata-only", action="store_true", help="exports compute no pixels, for load tests")
     add("--max-queued", type=int, default=Options.max_queued, help="tasks that may wait")
+    add("--ceiling-per-user", action="store_true", help="so many for each bearer of a token")
     add("--concurrency", type=int, default=Options.concurrency, help="tasks that run at once")
     add("--max-assets", type=int, default=Options.max_assets, help="asset quota")
     add("--max-bytes", type=int, default=Options.max_bytes, help="storage quota")
+    add("--history", type=_positive, default=Options.history, help="days of ended operations")
+    add("--speed", type=_positive, help="the clock runs so many times as fast (default: real time)")
+    add("--buckets", type=Path, help="folder with a folder for each bucket (default: DATA/buckets)")
+    add("--drive-bytes", type=int, default=Options.drive_bytes, help="0: as a service account has")
+    add("--faults", type=Path, help="what goes wrong on purpose (JSON or YAML: emulator/faults.py)")
     add("--exit-with-parent", action="store_true", help="exit when standard input ends")
     return parser
 
@@ -70,6 +82,13 @@ def _project(text: str) -> str:
             f"'{text}' is no project id: 6 to 30 small letters, digits and hyphens"
         )
     return text
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {MOST}")
+    return number
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -3,12 +3,14 @@
 Names, paths and bodies follow https://developers.google.com/earth-engine/reference/rest/v1.
 """
 
+from collections.abc import Callable
+
 from emulator import discovery, engine, fields, pixels, table_files
 from emulator.asset_methods import AssetMethods, feature_page, numbered_page, page_size
 from emulator.assets import AssetStore
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError
-from emulator.exports import ImageExporter
+from emulator.exports import Exporter
 from emulator.fields import Json
 from emulator.functions.values import Collection
 from emulator.graph import on_deep_stack
@@ -20,6 +22,12 @@ from emulator.tasks import MAX_INTEGER, TaskQueue, integer
 
 #: Operations per page of a list.
 MAX_OPERATIONS = 500
+#: What can be exported, and the types of the tasks that do it.
+EXPORTS = {
+    "image": "EXPORT_IMAGE",
+    "table": "EXPORT_FEATURES",
+    "classifier": "EXPORT_CLASSIFIER",
+}
 #: Seconds that operations.wait waits at most.
 MAX_WAIT = 60.0
 #: Exports at once that a project may ask for.
@@ -34,7 +42,7 @@ class Api:
         catalogue: Catalogue,
         assets: AssetStore,
         tasks: TaskQueue,
-        exporter: ImageExporter,
+        exporter: Exporter,
         ingestion: Ingestion,
         concurrency: int,
     ) -> None:
@@ -88,7 +96,10 @@ class Api:
                 f"{project}/image:importExternal",
                 self._import_external,
             ),
-            Method("image.export", "POST", f"{project}/image:export", self._export_image),
+            *(
+                Method(f"{what}.export", "POST", f"{project}/{what}:export", self._export(kind))
+                for what, kind in EXPORTS.items()
+            ),
             Method("operations.list", "GET", f"{project}/operations", self._list_operations),
             Method("operations.cancel", "POST", f"{operation}:cancel", self._cancel_operation),
             Method("operations.wait", "POST", f"{operation}:wait", self._wait_for_operation),
@@ -126,15 +137,22 @@ class Api:
 
     # Tasks.
 
-    def _export_image(self, call: Call) -> Json:
-        self._exporter.check(call.body)
-        return self._tasks.submit("EXPORT_IMAGE", call.body)
+    def _export(self, kind: str) -> Callable[[Call], Json]:
+        def submit(call: Call) -> Json:
+            self._exporter.check(kind, call.body)
+            return self._tasks.submit(kind, call.body, call.user)
+
+        return submit
 
     def _import_image(self, call: Call) -> Json:
-        return self._tasks.submit("INGEST_IMAGE", self._ingestion.image_request(call.body))
+        return self._tasks.submit(
+            "INGEST_IMAGE", self._ingestion.image_request(call.body), call.user
+        )
 
     def _import_table(self, call: Call) -> Json:
-        return self._tasks.submit("INGEST_TABLE", self._ingestion.table_request(call.body))
+        return self._tasks.submit(
+            "INGEST_TABLE", self._ingestion.table_request(call.body), call.user
+        )
 
     def _import_external(self, call: Call) -> Json:
         return {"name": self._ingestion.import_external(call.body).name}

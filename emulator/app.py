@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
-from emulator import assets, tasks
+from emulator import assets, clock, faults, tasks
 from emulator.api import Api
 from emulator.assets import AssetStore
+from emulator.buckets import Buckets
 from emulator.catalogue import Catalogue
 from emulator.database import Database
-from emulator.exports import ImageExporter
+from emulator.exports import Exporter
+from emulator.exports.destinations import DRIVE_BYTES, Destinations
+from emulator.faults import Faults
+from emulator.ingestion import Ingestion
 from emulator.request_log import RequestLog
 from emulator.scenes.folder import load_folder
 from emulator.server import Call, Method, Server
@@ -39,9 +43,15 @@ class Options:
     project: str = "demo-project"
     metadata_only: bool = False
     max_queued: int = tasks.MAX_QUEUED
+    ceiling_per_user: bool = False
     concurrency: int = tasks.CONCURRENCY
     max_assets: int = assets.MAX_ASSETS
     max_bytes: int = assets.MAX_BYTES
+    history: float = tasks.HISTORY_DAYS  # days
+    speed: float | None = None  # None: real time, and exports without pixels take none
+    buckets: Path | None = None  # None: in the data folder
+    drive_bytes: int = DRIVE_BYTES
+    faults: Path | None = None
 
 
 @dataclass
@@ -68,6 +78,7 @@ class Emulator:
         for path in options.scenes:
             self.scenes.add(path)
         database = Database(options.data / "emulator.sqlite", assets.SCHEMA + tasks.SCHEMA)
+        clock.run(options.speed or 1.0, _last_written(database))
         store = AssetStore(
             database,
             options.data / "assets",
@@ -76,16 +87,35 @@ class Emulator:
             options.max_assets,
         )
         self._catalogue = Catalogue(self.scenes.collections, store)
-        self._queue = TaskQueue(database, options.project, options.max_queued)
-        exporter = ImageExporter(self._catalogue, store, options.metadata_only)
-        self._workers = Workers(self._queue, exporter.run, options.concurrency)
+        self._queue = TaskQueue(
+            database,
+            options.project,
+            options.max_queued,
+            options.ceiling_per_user,
+            options.history,
+        )
+        buckets = options.buckets or options.data / "buckets"
+        destinations = Destinations(
+            store,
+            buckets,
+            options.data / "drive",
+            options.drive_bytes,
+        )
+        simulated = options.speed is not None
+        exporter = Exporter(self._catalogue, destinations, options.metadata_only, simulated)
         self._log = RequestLog(options.data / "requests.jsonl")
-        api = Api(self._catalogue, store, self._queue, exporter, options.concurrency)
+        ingestion = Ingestion(store, Buckets(buckets))
+        api = Api(self._catalogue, store, self._queue, exporter, ingestion, options.concurrency)
         statistics = Method(
             "emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False
         )
         methods = [*api.methods(), statistics]
-        self.app: Starlette = Server(methods, self._log, options.project).app
+        wrong = Faults()
+        if options.faults:
+            wrong = faults.load(options.faults, [m.id for m in methods if m.counted])
+        runners = exporter.runners() | ingestion.runners()
+        self._workers = Workers(self._queue, runners, options.concurrency, wrong)
+        self.app: ASGIApp = Server(methods, self._log, options.project, wrong).app
 
     def start(self) -> str:
         """Start the workers; return what is served, in a few words."""
@@ -102,6 +132,15 @@ class Emulator:
             "images_by_collection": self._catalogue.images_by_collection(),
             "unreadable_scenes": self.scenes.unreadable,
         }
+
+
+def _last_written(database: Database) -> str:
+    """Return the latest time in the data folder: a fast clock was ahead of ours."""
+    [row] = database.read(
+        "SELECT max(update_time) AS latest FROM"
+        " (SELECT update_time FROM tasks UNION ALL SELECT update_time FROM assets)"
+    )
+    return row["latest"] or clock.NEVER
 
 
 def _lock(path: Path) -> TextIO:

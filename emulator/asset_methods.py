@@ -188,9 +188,7 @@ class AssetMethods:
 
     def _copy(self, call: Call) -> Json:
         overwrite = fields.flag(call.body, "overwrite")
-        return asset_resource(
-            self._assets.copy(_asset_name(call), _destination(call), overwrite)
-        )
+        return asset_resource(self._assets.copy(_asset_name(call), _destination(call), overwrite))
 
     def _move(self, call: Call) -> Json:
         return asset_resource(self._assets.move(_asset_name(call), _destination(call)))

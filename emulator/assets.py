@@ -199,10 +199,7 @@ class AssetStore:
 
     def create(self, name: str, kind: AssetType, properties: Mapping[str, Any]) -> Asset:
         """Create an empty folder or collection."""
-        asset = Asset(name, kind, timestamp(), properties)
-        with self._database.write() as connection:
-            self.insert(connection, asset, overwrite=False)
-        return asset
+        return self.put(Asset(name, kind, timestamp(), properties), overwrite=False)
 
     def insert(self, connection: sqlite3.Connection, asset: Asset, overwrite: bool) -> str | None:
         """Insert an asset, or replace an image; return the pixel folder to `discard` after."""
@@ -210,6 +207,13 @@ class AssetStore:
         connection.execute("DELETE FROM assets WHERE name = ?", [asset.name])
         connection.execute("INSERT INTO assets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _encode(asset))
         return replaced
+
+    def put(self, asset: Asset, overwrite: bool) -> Asset:
+        """Insert an asset, or replace another one with its files."""
+        with self._database.write() as connection:
+            replaced = self.insert(connection, asset, overwrite)
+        self.discard(replaced)
+        return asset
 
     def update(self, name: str, changes: Mapping[str, Any], paths: Sequence[str]) -> Asset:
         """Change the fields of an asset that an update mask's paths name."""

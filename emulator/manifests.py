@@ -203,7 +203,10 @@ def image_manifest(content: Json) -> ImageManifest:
         missing,
         policy,
     )
-    for tileset_id in [*(b.tileset for b in bands), *([result.mask.tileset] if result.mask else ())]:
+    for tileset_id in [
+        *(b.tileset for b in bands),
+        *([result.mask.tileset] if result.mask else ()),
+    ]:
         if tileset_id not in by_id:
             raise EarthEngineError(f"There is no tileset with ID '{tileset_id}'.")
     return result
@@ -304,7 +307,9 @@ def _policy(message: Json, default: Pyramiding) -> Pyramiding:
 def _mask_band(manifest: Json, where: str) -> MaskBand | None:
     given = manifest.get("maskBands")
     # The client's command line sends one without a list.
-    masks = fields.messages({"maskBands": [given]} if isinstance(given, Mapping) else manifest, "maskBands")
+    masks = fields.messages(
+        {"maskBands": [given]} if isinstance(given, Mapping) else manifest, "maskBands"
+    )
     if len(masks) > 1:
         raise EarthEngineError("At most one mask band may be provided.")
     if not masks:

@@ -98,9 +98,7 @@ def _projection(image: raster.Image, grid: Json, affine: Json) -> raster.Grid:
     return raster.Grid(crs, (a, b, c, d, e, f))
 
 
-def _touched(
-    image: raster.Image, grid: raster.Grid, region: Geometry | None
-) -> raster.PixelBox:
+def _touched(image: raster.Image, grid: raster.Grid, region: Geometry | None) -> raster.PixelBox:
     try:
         if region is not None:
             return raster.PixelBox.around(grid, region.projected(grid.crs).bounds)

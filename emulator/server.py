@@ -8,16 +8,21 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator import clock
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.faults import Faults
 from emulator.field_mask import masked
 from emulator.request_log import RequestLog
+from emulator.tasks import ANONYMOUS
 
 #: Everyone may read its assets.
 PUBLIC_PROJECT = "earthengine-public"
@@ -25,6 +30,12 @@ PUBLIC_PROJECT = "earthengine-public"
 MAX_BODY = 10_485_760
 #: What nginx logs when the caller has gone before its request was complete.
 CLIENT_CLOSED_REQUEST = 499
+#: What nginx logs when it closes a connection without an answer.
+NO_RESPONSE = 444
+#: Listings that may be answered again, as stale ones.
+MAX_EARLIER = 1000
+#: Where a request's scope keeps what the connection's end takes.
+CYCLE = "emulator.cycle"
 #: Evaluations at once: they are CPU-bound, more of them would only share the cores.
 COMPUTE_THREADS = 4
 #: Everything else at once: short reads and writes, and callers of operations.wait.
@@ -38,6 +49,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    user: str = ANONYMOUS  # whose credentials it carries; they are not checked
 
 
 @dataclass(frozen=True)
@@ -64,21 +76,25 @@ class Method:
 class Server:
     """Answers HTTP requests with API methods, off the event loop."""
 
-    def __init__(self, methods: list[Method], log: RequestLog, project: str) -> None:
+    def __init__(
+        self, methods: list[Method], log: RequestLog, project: str, faults: Faults | None = None
+    ) -> None:
         self._log = log
         self._project = project
+        self._faults = faults or Faults()
+        self._earlier: dict[str, tuple[datetime, Response]] = {}  # listings by URL
         self._compute = ThreadPoolExecutor(COMPUTE_THREADS, "compute")
         self._control = ThreadPoolExecutor(CONTROL_THREADS, "control")
         rest = Method("unknown", "", "/{path:path}", _not_implemented)
         verbs = ["GET", "POST", "PATCH", "PUT", "DELETE"]
         routes = [Route(m.path, self._endpoint(m), methods=[m.verb]) for m in methods]
         routes.append(Route(rest.path, self._endpoint(rest), methods=verbs))
-        self.app = Starlette(routes=routes)
+        self.app: ASGIApp = _knowing_its_cycle(Starlette(routes=routes))
 
     def _endpoint(self, method: Method) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             start = time.perf_counter()
-            response = await self._answer(method, request)
+            response = await self._answer_or_fault(method, request)
             if method.counted:
                 elapsed = 1000 * (time.perf_counter() - start)
                 self._log.record(method.id, response.status_code, elapsed)
@@ -86,10 +102,37 @@ class Server:
 
         return endpoint
 
+    async def _answer_or_fault(self, method: Method, request: Request) -> Response:
+        found = self._faults.of_request(method.id) if method.counted else []
+        faults = {fault.kind: fault for fault in found}
+        if slow := faults.get("slow"):
+            await asyncio.sleep(slow.seconds)  # really: it is the client that waits
+        if "drop_before" in faults:
+            return await _drop(request)
+        for fault in found:
+            if fault.error:
+                return _json(fault.error.payload(), fault.error.code)
+        if (stale := faults.get("stale")) and request.method == "GET":
+            response = await self._earlier_answer(method, request, stale.seconds)
+        else:
+            response = await self._answer(method, request)
+        return await _drop(request) if "drop_after" in faults else response
+
+    async def _earlier_answer(self, method: Method, request: Request, seconds: float) -> Response:
+        """Answer as the same request was answered at most so many seconds ago."""
+        url, now = str(request.url), clock.now()
+        known = self._earlier.get(url)
+        if known is None or (now - known[0]).total_seconds() >= seconds:
+            if len(self._earlier) >= MAX_EARLIER:
+                self._earlier.clear()
+            known = self._earlier[url] = now, await self._answer(method, request)
+        return known[1]
+
     async def _answer(self, method: Method, request: Request) -> Response:
         try:
             self._check_project(request, method)
-            call = Call(request.path_params, request.query_params, await _body(request))
+            user = request.headers.get("authorization", ANONYMOUS)
+            call = Call(request.path_params, request.query_params, await _body(request), user)
             pool = self._compute if method.heavy else self._control
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(pool, _respond, method, call)
@@ -116,6 +159,21 @@ class Server:
                 )
 
 
+def _knowing_its_cycle(app: ASGIApp) -> ASGIApp:
+    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CYCLE] = getattr(send, "__self__", None)
+        await app(scope, receive, send)
+
+    return outermost
+
+
+async def _drop(request: Request) -> Response:
+    """Close the connection, which ASGI has no word for but uvicorn's cycle can."""
+    request.scope[CYCLE].transport.close()
+    await asyncio.sleep(0)  # the cycle learns of it, and writes no answer
+    return Response(status_code=NO_RESPONSE)
+
+
 def _respond(method: Method, call: Call) -> Response:
     answer = method.handle(call)
     if isinstance(answer, Content):
@@ -139,7 +197,7 @@ async def _body(request: Request) -> Mapping[str, Any]:
         return {}
     try:
         body = json.loads(data, parse_constant=_refuse_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EarthEngineError(f"Invalid JSON payload received. {error}") from error
     if not isinstance(body, dict):
         raise EarthEngineError("Invalid JSON payload received. An object was expected.")

@@ -1,26 +1,27 @@
 """Tables as they are sent: GeoJSON features, and files of them."""
 
-import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import shapely
 
 from emulator import engine
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.exports.tables import FORMATS
 from emulator.functions.values import Collection, Feature
 from emulator.server import Content
 
 #: Formats that Earth Engine has and the emulator has not.
 OTHER_FORMATS = ("KML", "KMZ", "SHP", "TF_RECORD_TABLE", "PARQUET")
-INDEX = "system:index"
-GEOMETRY = ".geo"
+#: The client's other name of a format.
+ALIASES = {"JSON": "GEO_JSON"}
+MEDIA_TYPES = {"CSV": "text/csv", "GEO_JSON": "application/json"}
 
 
-def features(value: Any) -> Iterable[Feature]:
-    """Return the features of an evaluated table."""
+def features(value: Any) -> Iterator[Feature]:
+    """Yield the features of an evaluated table."""
     if not isinstance(value, Collection) or value.of_images:
         raise EarthEngineError("The expression is not a table.")
     for element in value:
@@ -37,39 +38,14 @@ def geojson(feature: Feature) -> dict[str, Any]:
     return content
 
 
-def encode(table: Iterable[Feature], file_format: str, selectors: Sequence[str]) -> Content:
-    """Return a table as a file: CSV, or GeoJSON, which is also called JSON."""
-    if file_format in ("GEO_JSON", "JSON"):
-        rows = [_selected(geojson(feature), selectors) for feature in table]
-        document = {"type": "FeatureCollection", "features": rows}
-        return Content(json.dumps(document).encode(), "application/json")
-    if file_format == "CSV":
-        return Content(_csv([geojson(feature) for feature in table], selectors), "text/csv")
-    if file_format in OTHER_FORMATS:
+def encode(table: Iterator[Feature], file_format: str, selectors: Sequence[str]) -> Content:
+    """Return a table as a file."""
+    kind = ALIASES.get(file_format, file_format)
+    if kind in OTHER_FORMATS:
         raise NotImplementedByEmulator(f"The table format {file_format}")
-    raise EarthEngineError(f"Invalid table format '{file_format}'.")
-
-
-def _selected(row: dict[str, Any], selectors: Sequence[str]) -> dict[str, Any]:
-    if not selectors:
-        return row
-    chosen = {key: row["properties"].get(key) for key in selectors if key != GEOMETRY}
-    geometry = row["geometry"] if GEOMETRY in selectors else None
-    return {**row, "geometry": geometry, "properties": chosen}
-
-
-def _csv(rows: Sequence[dict[str, Any]], selectors: Sequence[str]) -> bytes:
-    """Return the index, the properties in alphabetical order and the geometry of each feature."""
-    names = sorted({name for row in rows for name in row["properties"]})
-    columns = list(selectors) or [INDEX, *names, GEOMETRY]
+    if kind not in FORMATS:
+        raise EarthEngineError(f"Invalid table format '{file_format[:20]}'.")
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        values = {**row["properties"], INDEX: row.get("id"), GEOMETRY: row["geometry"]}
-        writer.writerow([_cell(values.get(column)) for column in columns])
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    rows = ({"id": "", **geojson(feature)} for feature in table)
+    FORMATS[kind][1](text, rows, selectors or None)
+    return Content(text.getvalue().encode(), MEDIA_TYPES[kind])

@@ -15,11 +15,13 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
-from emulator.clock import NEVER, timestamp
+from emulator.clock import NEVER, real_seconds, timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
+from emulator.faults import Faults
 from emulator.graph import on_deep_stack
 
 #: Tasks that may wait (https://developers.google.com/earth-engine/guides/usage).
@@ -28,27 +30,38 @@ MAX_QUEUED = 3000
 CONCURRENCY = 2
 #: Tries of a task that fails for a transient reason (same page).
 MAX_ATTEMPTS = 5
+#: How long a task may take, waiting included (guides/processing_environments).
+LIFE = timedelta(days=10)
+#: How long an operation that has ended is remembered; Earth Engine publishes no figure.
+HISTORY_DAYS = 30.0
 #: Priorities are 0 to 9999 (guides/processing_environments).
 DEFAULT_PRIORITY = 100
 MAX_PRIORITY = 9999
+#: Characters of a description (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
+MAX_DESCRIPTION = 100
 #: Seconds between looks for the end of a task by operations.wait.
 WAIT_STEP = 0.05
+#: Who asks without credentials.
+ANONYMOUS = "anonymous"
 
 #: Whole numbers of the API are int64.
 MAX_INTEGER = 2**63 - 1
 
 REQUEST_ID = re.compile(r"[a-zA-Z0-9-]{1,60}")
 #: HTTP code -> code in an operation's error (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
-GRPC_CODES = {400: 3, 403: 7, 404: 5, 429: 8, 500: 13}
+GRPC_CODES = {400: 3, 403: 7, 404: 5, 429: 8, 500: 13, 503: 14}
 CANCELLED = {"code": 1, "message": "Cancelled."}
 INTERNAL_ERROR = EarthEngineError("An internal error has occurred.", 500)
-TRANSIENT_CODES = (429, 500)
+TRANSIENT_CODES = (429, 500, 503)
+#: Earth Engine publishes the limit, not its message; grpc's code is DEADLINE_EXCEEDED.
+TOO_OLD = {"code": 4, "message": f"Task exceeded its maximum lifetime of {LIFE.days} days."}
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS tasks (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     request_id TEXT UNIQUE,
+    user TEXT NOT NULL,
     type TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'PENDING',
     priority INTEGER NOT NULL,
@@ -58,6 +71,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     start_time TEXT,
     end_time TEXT,
     attempt INTEGER NOT NULL DEFAULT 0,
+    progress REAL NOT NULL DEFAULT 0,
     eecu_seconds REAL NOT NULL DEFAULT 0,
     error TEXT,
     destination_uris TEXT NOT NULL DEFAULT '[]',
@@ -66,13 +80,47 @@ CREATE TABLE IF NOT EXISTS tasks (
     request TEXT
 );
 CREATE INDEX IF NOT EXISTS waiting_tasks ON tasks (priority DESC, number) WHERE state = 'PENDING';
-CREATE INDEX IF NOT EXISTS unfinished_tasks ON tasks (state) WHERE end_time IS NULL;
+CREATE INDEX IF NOT EXISTS unfinished_tasks ON tasks (create_time) WHERE end_time IS NULL;
+CREATE INDEX IF NOT EXISTS ended_tasks ON tasks (end_time) WHERE deleted = 0;
 -- Without the request, which may be megabytes.
 CREATE VIEW IF NOT EXISTS operations AS
     SELECT number, id, type, state, priority, description, create_time, update_time, start_time,
-        end_time, attempt, eecu_seconds, error, destination_uris
-    FROM tasks WHERE NOT deleted;
+        end_time, attempt, progress, eecu_seconds, error, destination_uris, deleted
+    FROM tasks;
 """
+#: What a task does, one after the other; the first is nearly all of the work.
+STAGES = (
+    ("Create Local Files", "Computation and writing of temporary files."),
+    ("Write Files to Destination", "Making the files visible at their destination."),
+)
+
+
+class TaskStopped(Exception):
+    """The result of a task is no longer wanted."""
+
+
+class Progress:
+    """How far an attempt is; its work reports here, and learns here that it is to stop."""
+
+    def __init__(self) -> None:
+        self.share = 0.0  # 0 to 1
+        self.eecu_seconds = 0.0  # what was not spent but is accounted for
+        self._stopped = threading.Event()
+
+    def report(self, share: float) -> None:
+        """Take note of the share that is done; raise TaskStopped if there is no use in the rest."""
+        self.share = share
+        if self._stopped.is_set():
+            raise TaskStopped
+
+    def wait(self, seconds: float) -> None:
+        """Let some of the clock's seconds pass, unless the task is stopped."""
+        if self._stopped.wait(real_seconds(seconds)):
+            raise TaskStopped
+
+    def stop(self) -> None:
+        """Ask the work to end."""
+        self._stopped.set()
 
 
 @dataclass(frozen=True)
@@ -80,8 +128,11 @@ class Task:
     """One attempt at a task that a worker has claimed."""
 
     id: str
+    type: str
     attempt: int
+    description: str
     request: Mapping[str, Any]
+    progress: Progress
 
 
 class Output(Protocol):
@@ -97,29 +148,50 @@ class Output(Protocol):
 class TaskQueue:
     """The tasks of one project."""
 
-    def __init__(self, database: Database, project: str, max_queued: int = MAX_QUEUED) -> None:
+    def __init__(
+        self,
+        database: Database,
+        project: str,
+        max_queued: int = MAX_QUEUED,
+        per_user: bool = False,
+        history_days: float = HISTORY_DAYS,
+    ) -> None:
         self._database = database
         self._operations = f"projects/{project}/operations"
         self._max_queued = max_queued
+        self._per_user = per_user
+        self._history = timedelta(days=history_days)
+        self._running: dict[str, Progress] = {}  # by task
         self._submitted = threading.Condition()
         self._recover()
 
-    def submit(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def submit(
+        self, kind: str, request: Mapping[str, Any], user: str = ANONYMOUS
+    ) -> dict[str, Any]:
         """Queue a task and return its operation; a known requestId returns the first one's."""
         request_id = request.get("requestId") or None
-        if request_id and not REQUEST_ID.fullmatch(request_id):
-            raise EarthEngineError(f"Invalid request id '{request_id}'.")
+        if request_id and not (isinstance(request_id, str) and REQUEST_ID.fullmatch(request_id)):
+            raise EarthEngineError(f"Invalid request id {request_id!r:.{MAX_DESCRIPTION}}.")
+        description = request.get("description", "")
+        if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
+            raise EarthEngineError(
+                f"The description must be text of at most {MAX_DESCRIPTION} characters."
+            )
+        self._expire()
         with self._database.write() as connection:
             task_id = _find_request(connection, request_id)
             if task_id is None:
-                task_id = self._insert(connection, kind, request_id, request)
+                task_id = self._insert(connection, kind, request_id, user, request)
+            row = _row(connection, task_id)
         with self._submitted:
-            self._submitted.notify()
-        return self.get(task_id)
+            self._submitted.notify_all()
+        return self._resource(row)
 
     def get(self, task_id: str) -> dict[str, Any]:
         """Return an operation."""
-        rows = self._database.read("SELECT * FROM operations WHERE id = ?", [task_id])
+        self._expire()
+        sql = "SELECT * FROM operations WHERE id = ? AND deleted = 0"
+        rows = self._database.read(sql, [task_id])
         if not rows:
             raise EarthEngineError(f"Operation '{self._operations}/{task_id}' not found.", 404)
         return self._resource(rows[0])
@@ -129,8 +201,10 @@ class TaskQueue:
 
         The token is a task's number: the page has the tasks before it.
         """
+        self._expire()
         rows = self._database.read(
-            "SELECT * FROM operations WHERE number < ? ORDER BY number DESC LIMIT ?",
+            "SELECT * FROM operations WHERE deleted = 0 AND number < ?"
+            " ORDER BY number DESC LIMIT ?",
             [before, page_size + 1],
         )
         page: dict[str, Any] = {"operations": [self._resource(row) for row in rows[:page_size]]}
@@ -142,22 +216,27 @@ class TaskQueue:
         """Cancel a task that waits, ask one that runs to stop, leave one that has ended."""
         self.get(task_id)
         with self._database.write() as connection:
-            state = _state(connection, task_id)
+            state = _row(connection, task_id)["state"]
             if state == "PENDING":
                 _end(connection, task_id, "CANCELLED", CANCELLED)
             elif state == "RUNNING":
                 _change(connection, task_id, "CANCELLING")
+        self._stop(task_id)
 
     def delete(self, task_id: str) -> None:
         """Hide an operation that has ended; its requestId stays taken."""
         if not self.get(task_id)["done"]:
             raise EarthEngineError(f"Operation '{task_id}' cannot be deleted: it has not ended.")
+        self.hide(task_id)
+
+    def hide(self, task_id: str) -> None:
+        """Leave a task out of every answer, whatever becomes of it."""
         with self._database.write() as connection:
             connection.execute("UPDATE tasks SET deleted = 1 WHERE id = ?", [task_id])
 
     def wait(self, task_id: str, seconds: float) -> dict[str, Any]:
         """Return an operation when it has ended, or after some seconds as it is."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + real_seconds(seconds)
         operation = self.get(task_id)
         while not operation["done"] and time.monotonic() < deadline:
             time.sleep(WAIT_STEP)
@@ -171,20 +250,19 @@ class TaskQueue:
 
     # What workers do.
 
-    def claim(self, timeout: float) -> Task | None:
-        """Return the next task, now running, or None if there is none for some seconds."""
+    def claim(self, types: Sequence[str], timeout: float) -> Task | None:
+        """Return the next task of some types, now running; None if none comes for some seconds."""
+        self._expire()
         with self._submitted:
-            task = self._claim()
+            task = self._claim(types)
             if task is None and self._submitted.wait(timeout):
-                task = self._claim()
+                task = self._claim(types)
         return task
 
     def succeed(self, task: Task, output: Output, eecu_seconds: float) -> bool:
-        """End a task and publish its output in one transaction; False if it was cancelled."""
+        """End a task and publish its output in one transaction; False if it is not wanted."""
         with self._database.write() as connection:
-            _spend(connection, task.id, eecu_seconds)
-            if _state(connection, task.id) == "CANCELLING":
-                _end(connection, task.id, "CANCELLED", CANCELLED)
+            if not self._is_wanted(connection, task, eecu_seconds):
                 return False
             uris = output.commit(connection)
             _end(connection, task.id, "SUCCEEDED", uris=uris)
@@ -193,13 +271,51 @@ class TaskQueue:
     def fail(self, task: Task, error: EarthEngineError, eecu_seconds: float) -> None:
         """End a task that failed, or queue it again if the reason may go away."""
         with self._database.write() as connection:
-            _spend(connection, task.id, eecu_seconds)
-            if _state(connection, task.id) == "CANCELLING":
-                _end(connection, task.id, "CANCELLED", CANCELLED)
-            elif error.code in TRANSIENT_CODES and task.attempt < MAX_ATTEMPTS:
+            if not self._is_wanted(connection, task, eecu_seconds):
+                return
+            if error.code in TRANSIENT_CODES and task.attempt < MAX_ATTEMPTS:
                 _change(connection, task.id, "PENDING")
             else:
                 _end(connection, task.id, "FAILED", _status(error))
+
+    def give_up(self, task: Task, eecu_seconds: float) -> None:
+        """End a task that was stopped while it ran."""
+        with self._database.write() as connection:
+            self._is_wanted(connection, task, eecu_seconds)
+
+    def _is_wanted(self, connection: sqlite3.Connection, task: Task, eecu_seconds: float) -> bool:
+        """Account for an attempt that is over; tell whether its outcome is of interest."""
+        connection.execute(
+            "UPDATE tasks SET eecu_seconds = eecu_seconds + ?, progress = ? WHERE id = ?",
+            [eecu_seconds, task.progress.share, task.id],
+        )
+        self._running.pop(task.id, None)
+        state = _row(connection, task.id)["state"]
+        if state == "CANCELLING":
+            _end(connection, task.id, "CANCELLED", CANCELLED)
+        return bool(state == "RUNNING")  # it may have ended of old age
+
+    def _stop(self, task_id: str) -> None:
+        if progress := self._running.get(task_id):
+            progress.stop()
+
+    def _expire(self) -> None:
+        """End the tasks that are too old, and forget those that ended long ago."""
+        born, ended = timestamp(LIFE), timestamp(self._history)
+        [(due,)] = self._database.read(
+            "SELECT EXISTS (SELECT 1 FROM tasks WHERE end_time IS NULL AND create_time < ?)"
+            " OR EXISTS (SELECT 1 FROM tasks WHERE deleted = 0 AND end_time < ?)",
+            [born, ended],
+        )
+        if not due:
+            return
+        with self._database.write() as connection:
+            sql = "SELECT id FROM tasks WHERE end_time IS NULL AND create_time < ?"
+            for (task_id,) in connection.execute(sql, [born]).fetchall():
+                _end(connection, task_id, "FAILED", TOO_OLD)
+                self._stop(task_id)
+            sql = "UPDATE tasks SET deleted = 1 WHERE deleted = 0 AND end_time < ?"
+            connection.execute(sql, [ended])
 
     def _recover(self) -> None:
         """Take up the tasks of a process that was killed while they ran."""
@@ -215,29 +331,36 @@ class TaskQueue:
                 else:
                     _end(connection, task_id, "FAILED", _status(INTERNAL_ERROR))
 
-    def _claim(self) -> Task | None:
+    def _claim(self, types: Sequence[str]) -> Task | None:
         with self._database.write() as connection:
             row = connection.execute(
                 "UPDATE tasks SET state = 'RUNNING', attempt = attempt + 1, update_time = ?1,"
                 " start_time = COALESCE(start_time, ?1) WHERE number = (SELECT number FROM tasks"
-                " WHERE state = 'PENDING' ORDER BY priority DESC, number LIMIT 1)"
-                " RETURNING id, attempt, request",
-                [timestamp()],
+                " WHERE state = 'PENDING' AND type IN (SELECT value FROM json_each(?2))"
+                " ORDER BY priority DESC, number LIMIT 1)"
+                " RETURNING id, type, attempt, description, request",
+                [timestamp(), json.dumps(types)],
             ).fetchone()
-        return Task(row["id"], row["attempt"], json.loads(row["request"])) if row else None
+            if row is None:
+                return None
+            progress = self._running[row["id"]] = Progress()
+        task_id, kind, attempt, description, request = row
+        return Task(task_id, kind, attempt, description, json.loads(request), progress)
 
     def _insert(
         self,
         connection: sqlite3.Connection,
         kind: str,
         request_id: str | None,
+        user: str,
         request: Mapping[str, Any],
     ) -> str:
         sql = (
-            "SELECT COUNT(*), COUNT(*) FILTER (WHERE state = 'PENDING')"
+            "SELECT COUNT(*), COUNT(*) FILTER (WHERE state = 'PENDING' AND ?1 IN (user, ''))"
             " FROM tasks WHERE end_time IS NULL"
         )
-        unfinished, waiting = connection.execute(sql).fetchone()
+        owner = user if self._per_user else ""  # of the tasks that share a ceiling
+        unfinished, waiting = connection.execute(sql, [owner]).fetchone()
         if waiting >= self._max_queued:
             # 400: the client would retry a 429 for half a minute, and a full queue takes longer.
             raise EarthEngineError(
@@ -247,11 +370,12 @@ class TaskQueue:
         task_id = base64.b32encode(uuid.uuid4().bytes[:15]).decode()
         now = timestamp()
         connection.execute(
-            "INSERT INTO tasks (id, request_id, type, priority, description, create_time,"
-            " update_time, queued, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tasks (id, request_id, user, type, priority, description, create_time,"
+            " update_time, queued, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 task_id,
                 request_id,
+                user,
                 kind,
                 _priority(request),
                 request.get("description", ""),
@@ -266,6 +390,10 @@ class TaskQueue:
     def _resource(self, row: sqlite3.Row) -> dict[str, Any]:
         """Return the REST Operation."""
         done = row["end_time"] is not None
+        running = self._running.get(row["id"])
+        progress = running.share if running else row["progress"]
+        if row["state"] == "SUCCEEDED":
+            progress = 1
         metadata = {
             "@type": "type.googleapis.com/google.earthengine.v1.OperationMetadata",
             "state": row["state"],
@@ -276,7 +404,8 @@ class TaskQueue:
             "updateTime": row["update_time"],
             "startTime": row["start_time"] or NEVER,
             "attempt": row["attempt"],
-            "progress": 1 if row["state"] == "SUCCEEDED" else 0,
+            "progress": progress,
+            "stages": _stages(row["start_time"] is not None, progress),
             "batchEecuUsageSeconds": round(row["eecu_seconds"], 6),
             "destinationUris": json.loads(row["destination_uris"]),
         }
@@ -291,16 +420,21 @@ class TaskQueue:
 
 
 class Workers:
-    """Threads that run the tasks of a queue."""
+    """Threads that run the tasks of a queue, of the types for which there is a runner."""
 
     #: Seconds between looks at an empty queue.
     IDLE = 1.0
 
     def __init__(
-        self, queue: TaskQueue, run: Callable[[Task], Output], concurrency: int = CONCURRENCY
+        self,
+        queue: TaskQueue,
+        runners: Mapping[str, Callable[[Task], Output]],
+        concurrency: int = CONCURRENCY,
+        faults: Faults | None = None,
     ) -> None:
         self._queue = queue
-        self._run = run
+        self._runners = runners
+        self._faults = faults or Faults()
         self._threads = [
             threading.Thread(target=self._work, name=f"task-{i}", daemon=True)
             for i in range(concurrency)
@@ -315,24 +449,34 @@ class Workers:
     @on_deep_stack
     def _work(self) -> None:
         while True:
-            task = self._queue.claim(self.IDLE)
+            task = self._queue.claim(tuple(self._runners), self.IDLE)
             if task:
                 self._execute(task)
 
     def _execute(self, task: Task) -> None:
         start = time.thread_time()
+
+        def spent() -> float:
+            return time.thread_time() - start + task.progress.eecu_seconds
+
         try:
-            output = self._run(task)
+            for fault in self._faults.of_task(task.type, task.description, task.attempt):
+                if fault.error:
+                    raise fault.error
+                self._queue.hide(task.id)
+            output = self._runners[task.type](task)
             committed = False
             try:
-                committed = self._queue.succeed(task, output, time.thread_time() - start)
+                committed = self._queue.succeed(task, output, spent())
             finally:
                 output.release(committed)
+        except TaskStopped:
+            self._queue.give_up(task, spent())
         except EarthEngineError as error:
-            self._queue.fail(task, error, time.thread_time() - start)
+            self._queue.fail(task, error, spent())
         except Exception:  # noqa: BLE001 - the boundary: a task fails, its worker goes on
             traceback.print_exc(file=sys.stderr)
-            self._queue.fail(task, INTERNAL_ERROR, time.thread_time() - start)
+            self._queue.fail(task, INTERNAL_ERROR, spent())
 
 
 def integer(request: Mapping[str, Any], key: str, default: int) -> int:
@@ -342,10 +486,10 @@ def integer(request: Mapping[str, Any], key: str, default: int) -> int:
         value = value.get("value", default)
     try:
         number = int(value)
-    except (TypeError, ValueError):
-        raise EarthEngineError(f"Invalid value for '{key}': {value!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise EarthEngineError(f"Invalid value for '{key}': {value!r:.60}.") from None
     if abs(number) > MAX_INTEGER:
-        raise EarthEngineError(f"Invalid value for '{key}': {value!r}.")
+        raise EarthEngineError(f"Invalid value for '{key}': {value!r:.60}.")
     return number
 
 
@@ -362,19 +506,30 @@ def _find_request(connection: sqlite3.Connection, request_id: str | None) -> str
     return row["id"] if row else None
 
 
-def _state(connection: sqlite3.Connection, task_id: str) -> str:
-    [state] = connection.execute("SELECT state FROM tasks WHERE id = ?", [task_id]).fetchone()
-    return str(state)
+def _row(connection: sqlite3.Connection, task_id: str) -> sqlite3.Row:
+    sql = "SELECT * FROM operations WHERE id = ?"
+    row: sqlite3.Row = connection.execute(sql, [task_id]).fetchone()
+    return row
+
+
+def _stages(started: bool, progress: float) -> list[dict[str, Any]]:
+    """Return the REST OperationStages: the second is done in the moment in which all is."""
+    if not started:
+        return []
+    return [
+        {
+            "displayName": name,
+            "description": description,
+            "completeWorkUnits": complete,
+            "totalWorkUnits": "1",
+        }
+        for (name, description), complete in zip(STAGES, (progress, progress // 1), strict=True)
+    ]
 
 
 def _change(connection: sqlite3.Connection, task_id: str, state: str) -> None:
     sql = "UPDATE tasks SET state = ?, update_time = ? WHERE id = ?"
     connection.execute(sql, [state, timestamp(), task_id])
-
-
-def _spend(connection: sqlite3.Connection, task_id: str, eecu_seconds: float) -> None:
-    sql = "UPDATE tasks SET eecu_seconds = eecu_seconds + ? WHERE id = ?"
-    connection.execute(sql, [eecu_seconds, task_id])
 
 
 def _end(

@@ -302,7 +302,7 @@ class Unlucky:
 def test_transient_failures_are_tried_five_times(tmp_path, failures, code, state, attempts):
     queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
     work = Unlucky(failures, EarthEngineError("It failed.", code))
-    Workers(queue, work.run, 1).start()
+    Workers(queue, {"EXPORT_IMAGE": work.run}, 1).start()
     name = queue.submit("EXPORT_IMAGE", {})["name"]
     operation = queue.wait(name.rpartition("/")[2], 10)
     assert operation["metadata"]["state"] == state
@@ -316,7 +316,7 @@ def test_cancelled_while_running_leaves_no_output(tmp_path):
     queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
     work = Unlucky(0, None)
     task_id = queue.submit("EXPORT_IMAGE", {})["name"].rpartition("/")[2]
-    task = queue.claim(0)
+    task = queue.claim(["EXPORT_IMAGE"], 0)
     queue.cancel(task_id)
     assert queue.get(task_id)["metadata"]["state"] == "CANCELLING"
     assert not queue.succeed(task, work, 1.5)
@@ -330,7 +330,7 @@ def test_task_that_kills_its_process_is_given_up(tmp_path):
     for _ in range(5):
         queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
         queue.submit("EXPORT_IMAGE", {"requestId": "deadly"})
-        assert queue.claim(0).attempt
+        assert queue.claim(["EXPORT_IMAGE"], 0).attempt
     queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
     [operation] = queue.list(1, 2)["operations"]
     assert operation["metadata"]["state"] == "FAILED"

@@ -1,0 +1,48 @@
+"""Export.classifier: to an asset."""
+
+import importlib
+from dataclasses import replace
+
+from emulator import documents, engine
+from emulator.assets import Asset
+from emulator.catalogue import Catalogue
+from emulator.clock import timestamp
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.exports.destinations import AssetName, Destinations, NewAsset
+from emulator.exports.requests import Json, expression
+from emulator.tasks import Task
+
+
+class ClassifierExports:
+    """Checks and runs exports of trained classifiers."""
+
+    def __init__(self, catalogue: Catalogue, destinations: Destinations) -> None:
+        self._catalogue = catalogue
+        self._destinations = destinations
+
+    def check(self, request: Json) -> None:
+        """Raise unless the request can become a task."""
+        expression(request)
+        self._destination(request)
+
+    def run(self, task: Task) -> NewAsset:
+        """Train the classifier of a task."""
+        destination = self._destination(task.request)
+        store = self._destinations.store
+        asset = Asset(destination.name, "CLASSIFIER", timestamp())
+        store.check_insertable(asset, destination.overwrite)  # before the long part
+        classifier = engine.evaluate(task.request["expression"], self._catalogue)
+        if getattr(classifier, "type_name", "") != "Classifier":
+            raise EarthEngineError("Invalid export: the expression is not a classifier.")
+        document = importlib.import_module("emulator.functions.classifiers").encode(classifier)
+        folder = store.new_pixels()
+        documents.write_classifier(folder, document)
+        size = (folder / documents.CLASSIFIER).stat().st_size
+        asset = replace(asset, size_bytes=size, pixels=folder.name)
+        return NewAsset(asset, destination.overwrite, store)
+
+    def _destination(self, request: Json) -> AssetName:
+        destination = self._destinations.of(request)
+        if not isinstance(destination, AssetName):
+            raise NotImplementedByEmulator("Export of a classifier to a file")
+        return destination

@@ -1,0 +1,336 @@
+"""Export.image: to an asset, one file a band, or as GeoTIFFs with all bands."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.windows import Window
+
+from emulator import engine, raster
+from emulator.assets import Asset
+from emulator.catalogue import Catalogue
+from emulator.clock import timestamp
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
+from emulator.exports.requests import Json, expression, invalid, member, number, part
+from emulator.stored import Pyramiding, StoredBand
+from emulator.tasks import Output, Progress, Task, integer
+
+#: Pixels of an export that does not say (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
+MAX_PIXELS = 10**8
+#: Pixels along a side of a GeoTIFF's tiles (apidocs/export-image-tocloudstorage: shardSize).
+SHARD_SIZE = 256
+#: Pixels along a side of a file that does not say; Earth Engine's own limit is not published.
+FILE_SIDE = 32_768
+#: TIFF 6.0: the sides of tiles are multiples of it, in pixels.
+TIFF_TILE_STEP = 16
+#: GDAL's names of types, which Earth Engine's message has.
+GDAL_NAMES = {"uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16"} | {
+    "uint32": "UInt32",
+    "int32": "Int32",
+    "float32": "Float32",
+    "float64": "Float64",
+}
+
+# The model of exports that compute no pixels on a clock of its own: a task needs some time to
+# start, then goes on at a pace. Of the right order for a mask of a Sentinel-2 tile; no promise.
+START_SECONDS = 30.0
+SECONDS_PER_PIXEL = 2e-6  # and band
+EECU_SECONDS_PER_PIXEL = 1e-5  # and band
+#: Steps in which such a task reports progress.
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class GeoTiffOptions:
+    """How GeoTIFFs are written (REST: GeoTiffImageExportOptions)."""
+
+    cloud_optimized: bool
+    skip_empty: bool
+    no_data: float | None
+    block: int  # pixels
+    width: int  # pixels of a file, as is `height`
+    height: int
+
+    @classmethod
+    def of(cls, request: Json) -> "GeoTiffOptions":
+        """Return the options of a request; raise where they are not valid."""
+        file_options = part(request, "fileExportOptions")
+        file_format = member(file_options, "fileFormat", str, "")
+        if file_format != "GEO_TIFF":
+            raise NotImplementedByEmulator(f"Export of images as {file_format!r:.60}")
+        options = part(file_options, "geoTiffOptions")
+        if options.get("metadataKeys"):
+            raise NotImplementedByEmulator("metadataKeys")
+        block = integer(options, "tileSize", SHARD_SIZE)
+        if block <= 0 or block % TIFF_TILE_STEP:
+            raise invalid("tileSize", block)
+        dimensions = part(options, "tileDimensions")
+        sides = [integer(dimensions, key, FILE_SIDE) for key in ("width", "height")]
+        if dimensions and any(side <= 0 or side % block for side in sides):
+            raise EarthEngineError(f"File dimensions must be multiples of {block}, not {sides}.")
+        return cls(
+            member(options, "cloudOptimized", bool, False),
+            member(options, "skipEmptyFiles", bool, False),
+            number(options, "noData"),
+            block,
+            *sides,
+        )
+
+
+class ImageExports:
+    """Checks and runs image exports; with `metadata_only` all but the pixels is computed."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        destinations: Destinations,
+        metadata_only: bool,
+        simulated: bool,
+    ) -> None:
+        self._catalogue = catalogue
+        self._destinations = destinations
+        self._metadata_only = metadata_only
+        self._simulated = simulated  # these take the time of the model
+
+    def check(self, request: Json) -> None:
+        """Raise unless the request can become a task."""
+        expression(request)
+        integer(request, "maxPixels", MAX_PIXELS)
+        if isinstance(self._destinations.of(request), AssetName):
+            _pyramiding(request)
+        else:
+            GeoTiffOptions.of(request)
+            if self._metadata_only:
+                raise NotImplementedByEmulator("Export of files with --metadata-only")
+
+    def run(self, task: Task) -> Output:
+        """Compute the image of a task."""
+        image = engine.evaluate(task.request["expression"], self._catalogue)
+        if not isinstance(image, raster.Image):
+            raise EarthEngineError("Invalid export: the expression is not an image.")
+        box = raster.export_grid(image)
+        _check_size(box, task.request)
+        image = _reporting(image, box, task.progress)
+        destination = self._destinations.of(task.request)
+        if isinstance(destination, AssetName):
+            return self._asset(destination, image, box, task)
+        return _files(destination, image, box, GeoTiffOptions.of(task.request))
+
+    def _asset(
+        self, destination: AssetName, image: raster.Image, box: raster.PixelBox, task: Task
+    ) -> NewAsset:
+        store = self._destinations.store
+        asset = Asset(
+            destination.name,
+            "IMAGE",
+            timestamp(),
+            engine.to_json(dict(image.properties)),
+            footprint=raster.footprint(image, box),
+        )
+        store.check_insertable(asset, destination.overwrite)  # before the long part
+        policies = _pyramiding(task.request)
+        if self._metadata_only:
+            bands = tuple(_unwritten(band, box, policies) for band in image.bands)
+            if self._simulated:
+                _simulate(box.width * box.height * len(bands), task.progress)
+            asset = replace(asset, bands=bands, size_bytes=sum(map(_raw_bytes, bands)))
+        else:
+            asset = self._with_pixels(asset, image, box, policies)
+        return NewAsset(asset, destination.overwrite, store)
+
+    def _with_pixels(
+        self,
+        asset: Asset,
+        image: raster.Image,
+        box: raster.PixelBox,
+        policies: Mapping[str, Pyramiding],
+    ) -> Asset:
+        pixels = self._destinations.store.new_pixels()
+        try:
+            bands = tuple(raster.write_bands(image, box, pixels, policies))
+        except BaseException:
+            self._destinations.store.discard(pixels.name)
+            raise
+        size = sum(band.path.stat().st_size for band in bands if band.path)
+        return replace(asset, bands=bands, size_bytes=size, pixels=pixels.name)
+
+
+def _check_size(box: raster.PixelBox, request: Json) -> None:
+    pixels = box.width * box.height
+    limit = integer(request, "maxPixels", MAX_PIXELS)
+    if pixels > limit:
+        raise EarthEngineError(
+            f"Export too large: specified {pixels} pixels (max: {limit}). Specify higher "
+            "maxPixels value if you intend to export a large area."
+        )
+
+
+def _reporting(image: raster.Image, box: raster.PixelBox, progress: Progress) -> raster.Image:
+    """Return an image that reports progress with every tile of its first band."""
+    first, *others = image.bands
+    total, done = box.width * box.height, 0
+
+    def compute(tile: raster.PixelBox, read: raster.Reader) -> raster.Pixels:
+        nonlocal done
+        done += tile.width * tile.height
+        progress.report(min(done / total, 1.0))
+        return read(first, tile)
+
+    return image.with_bands([first.derived(compute, [first]), *others])
+
+
+def _simulate(pixels: int, progress: Progress) -> None:
+    """Let the time pass that the model says computing so many pixels takes."""
+    progress.eecu_seconds += pixels * EECU_SECONDS_PER_PIXEL
+    seconds = START_SECONDS + pixels * SECONDS_PER_PIXEL
+    for step in range(STEPS):
+        progress.report(step / STEPS)
+        progress.wait(seconds / STEPS)
+
+
+def _pyramiding(request: Json) -> dict[str, Pyramiding]:
+    options = part(request, "assetExportOptions")
+    policies: dict[str, Pyramiding] = {".default": options.get("pyramidingPolicy", "MEAN")}
+    policies.update(part(options, "pyramidingPolicyOverrides"))
+    for policy in policies.values():
+        if policy not in get_args(Pyramiding):
+            raise EarthEngineError(f"Invalid pyramiding policy {policy!r:.60}.")
+    return policies
+
+
+def _unwritten(
+    band: raster.Band, box: raster.PixelBox, policies: Mapping[str, Pyramiding]
+) -> StoredBand:
+    return StoredBand(
+        band.name,
+        band.pixel_type.dtype.name,
+        box.grid.crs,
+        box.transform,
+        box.width,
+        box.height,
+        pyramiding=policies.get(band.name, policies[".default"]),
+    )
+
+
+def _raw_bytes(band: StoredBand) -> int:
+    return band.width * band.height * np.dtype(band.dtype).itemsize
+
+
+# GeoTIFFs.
+
+
+def _files(
+    files: Files, image: raster.Image, box: raster.PixelBox, options: GeoTiffOptions
+) -> NewFiles:
+    dtype = _common_type(image)
+    fill = _fill(dtype, options.no_data)
+    files.check_space(0)  # before the long part: a service account has no room for anything
+    draft = files.draft()
+    new = NewFiles(files, draft, written := [])
+    try:
+        for shard, part_of_box in _shards(box, options):
+            path = draft / f"{len(written)}.tif"
+            has_pixels = _write_geotiff(image.bands, part_of_box, path, dtype, fill, options)
+            if has_pixels or not options.skip_empty:
+                written.append((path, shard, ".tif"))
+    except BaseException:
+        new.release(False)
+        raise
+    return new
+
+
+def _common_type(image: raster.Image) -> np.dtype[Any]:
+    types = list(dict.fromkeys(band.pixel_type.dtype for band in image.bands))
+    if len(types) > 1:
+        names = [GDAL_NAMES.get(dtype.name, dtype.name) for dtype in types]
+        raise EarthEngineError(
+            "Exported bands must have compatible data types; found inconsistent types: "
+            f"{names[0]} and {names[1]}."
+        )
+    if types[0].name not in GDAL_NAMES or any(b.pixel_type.dimensions for b in image.bands):
+        raise EarthEngineError(f"Bands of type {types[0].name} cannot be exported as GeoTIFF.")
+    return types[0]
+
+
+def _fill(dtype: np.dtype[Any], no_data: float | None) -> float:
+    """Return the value of masked pixels."""
+    if no_data is None:
+        return float("nan") if dtype.kind == "f" else 0
+    if dtype.kind != "f" and not (np.isfinite(no_data) and dtype.type(no_data) == no_data):
+        raise EarthEngineError(
+            f"The no-data value {no_data} is no value of the type {GDAL_NAMES[dtype.name]}."
+        )
+    return no_data
+
+
+def _shards(box: raster.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str, raster.PixelBox]]:
+    """Yield the files' boxes; where there are several, with first row and column, as EE names."""
+    if box.width <= options.width and box.height <= options.height:
+        yield "", box
+        return
+    rows, columns = range(0, box.height, options.height), range(0, box.width, options.width)
+    for row, column in product(rows, columns):
+        width = min(options.width, box.width - column)
+        height = min(options.height, box.height - row)
+        shard = raster.PixelBox(box.grid, width, height, box.x + column, box.y + row)
+        yield f"{row:010d}-{column:010d}", shard
+
+
+def _write_geotiff(
+    bands: Sequence[raster.Band],
+    box: raster.PixelBox,
+    path: Path,
+    dtype: np.dtype[Any],
+    fill: float,
+    options: GeoTiffOptions,
+) -> bool:
+    """Write a box tile by tile; return whether it has a valid pixel."""
+    has_pixels = False
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype=dtype.name,
+        count=len(bands),
+        width=box.width,
+        height=box.height,
+        crs=box.grid.crs,
+        transform=Affine(*box.transform),
+        nodata=options.no_data,
+        tiled=True,
+        blockxsize=options.block,
+        blockysize=options.block,
+        compress="LZW",
+        BIGTIFF="IF_SAFER",
+    ) as target:
+        target.descriptions = [band.name for band in bands]
+        for tile, tile_pixels in raster.read_tiles(bands, box):
+            window = Window(tile.x - box.x, tile.y - box.y, tile.width, tile.height)
+            for position, pixels in enumerate(tile_pixels, 1):
+                valid = pixels.mask > 0
+                has_pixels = has_pixels or bool(valid.any())
+                data = np.where(valid, pixels.data, dtype.type(fill))
+                target.write(data, position, window=window)
+    if options.cloud_optimized:
+        _cloud_optimise(path)
+    return has_pixels
+
+
+def _cloud_optimise(path: Path) -> None:
+    finished = path.with_suffix(".cog")
+    rasterio.shutil.copy(
+        path,
+        finished,
+        driver="COG",
+        compress="LZW",
+        overview_resampling="AVERAGE",
+        BIGTIFF="IF_SAFER",
+    )
+    finished.replace(path)

@@ -1,0 +1,168 @@
+"""Export.table: to an asset, or as CSV or GeoJSON."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+
+import shapely
+
+from emulator import documents, engine
+from emulator.assets import Asset
+from emulator.catalogue import Catalogue
+from emulator.clock import timestamp
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
+from emulator.exports.requests import Json, expression, member, part, texts
+from emulator.functions.values import Collection
+from emulator.graph import on_deep_stack
+from emulator.tasks import Output, Progress, Task
+
+#: The columns that are no properties (https://developers.google.com/earth-engine/guides/exporting_tables).
+INDEX = "system:index"
+GEOMETRY = ".geo"
+
+Feature = dict[str, Any]
+Writer = Callable[[TextIO, Iterable[Feature], Sequence[str] | None], None]
+
+
+class TableExports:
+    """Checks and runs exports of feature collections."""
+
+    def __init__(self, catalogue: Catalogue, destinations: Destinations) -> None:
+        self._catalogue = catalogue
+        self._destinations = destinations
+
+    def check(self, request: Json) -> None:
+        """Raise unless the request can become a task."""
+        expression(request)
+        texts(request, "selectors")
+        if request.get("maxVertices"):
+            raise NotImplementedByEmulator("maxVertices")
+        if not isinstance(self._destinations.of(request), AssetName):
+            _format(request)
+
+    # An element is made when it is asked for, which may go deep.
+    @on_deep_stack
+    def run(self, task: Task) -> Output:
+        """Compute the table of a task."""
+        collection = engine.evaluate(task.request["expression"], self._catalogue)
+        if not isinstance(collection, Collection):
+            raise EarthEngineError("Invalid export: the expression is not a collection.")
+        features = _features(collection, task.progress)
+        selectors = texts(task.request, "selectors")
+        destination = self._destinations.of(task.request)
+        if isinstance(destination, AssetName):
+            return self._asset(destination, features, selectors)
+        suffix, write = FORMATS[_format(task.request)]
+        return _files(destination, features, selectors, suffix, write)
+
+    def _asset(
+        self, destination: AssetName, features: Iterable[Feature], selectors: Sequence[str] | None
+    ) -> NewAsset:
+        store = self._destinations.store
+        asset = Asset(destination.name, "TABLE", timestamp())
+        store.check_insertable(asset, destination.overwrite)  # before the long part
+        folder = store.new_pixels()
+        try:
+            documents.write_table(folder, _placed(features, selectors))
+        except BaseException:
+            store.discard(folder.name)
+            raise
+        size = (folder / documents.TABLE).stat().st_size
+        asset = replace(asset, size_bytes=size, pixels=folder.name)
+        return NewAsset(asset, destination.overwrite, store)
+
+
+def _features(collection: Collection, progress: Progress) -> Iterator[Feature]:
+    """Yield features as GeoJSON in longitude and latitude."""
+    for number, element in enumerate(collection):
+        progress.report(0.0)  # how many will come is not known
+        properties = engine.to_json(dict(element.properties))
+        shape = element.footprint
+        yield {
+            "type": "Feature",
+            "geometry": json.loads(shapely.to_geojson(shape.lonlat)) if shape else None,
+            "id": str(properties.pop(INDEX, number)),
+            "properties": properties,
+        }
+
+
+def _placed(features: Iterable[Feature], selectors: Sequence[str] | None) -> Iterator[Feature]:
+    """Yield the features of a table asset, which all must lie somewhere."""
+    for feature in features:
+        if feature["geometry"] is None:
+            raise EarthEngineError("Unable to export features with null geometry.")
+        yield _selected(feature, selectors)
+
+
+def _selected(feature: Feature, selectors: Sequence[str] | None) -> Feature:
+    if selectors is None:
+        return feature
+    kept = {key: value for key, value in feature["properties"].items() if key in selectors}
+    return feature | {"properties": kept}
+
+
+def _format(request: Json) -> str:
+    file_format = member(part(request, "fileExportOptions"), "fileFormat", str, "")
+    if file_format not in FORMATS:
+        raise NotImplementedByEmulator(f"Export of tables as {file_format!r:.60}")
+    return file_format
+
+
+def _files(
+    files: Files,
+    features: Iterable[Feature],
+    selectors: Sequence[str] | None,
+    suffix: str,
+    write: Writer,
+) -> NewFiles:
+    draft: Path = files.draft()
+    path = draft / "table"
+    new = NewFiles(files, draft, [(path, "", suffix)])
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            write(file, features, selectors)
+    except BaseException:
+        new.release(False)
+        raise
+    return new
+
+
+def _write_csv(file: TextIO, features: Iterable[Feature], selectors: Sequence[str] | None) -> None:
+    """Write rows; without selectors the first feature says which columns there are."""
+    features = iter(features)
+    first = next(features, None)
+    if first is None:
+        raise EarthEngineError("Table is empty.")
+    columns = selectors or [INDEX, *first["properties"], GEOMETRY]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for feature in chain([first], features):
+        values = feature["properties"] | {INDEX: feature["id"], GEOMETRY: feature["geometry"]}
+        writer.writerow([_cell(values.get(column)) for column in columns])
+
+
+def _cell(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value)
+
+
+def _write_geojson(
+    file: TextIO, features: Iterable[Feature], selectors: Sequence[str] | None
+) -> None:
+    """Write a FeatureCollection feature by feature."""
+    file.write('{"type": "FeatureCollection", "features": [')
+    for number, feature in enumerate(features):
+        file.write(("," if number else "") + "\n" + json.dumps(_selected(feature, selectors)))
+    file.write("\n]}\n")
+
+
+FORMATS: dict[str, tuple[str, Writer]] = {
+    "CSV": (".csv", _write_csv),
+    "GEO_JSON": (".geojson", _write_geojson),
+}
