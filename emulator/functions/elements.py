@@ -12,7 +12,7 @@ import shapely
 
 from emulator.errors import EarthEngineError
 from emulator.functions.dates import Date, date
-from emulator.functions.geometry import Geometry, box, geometry
+from emulator.functions.geometry import Geometry, box
 from emulator.functions.images import image, load_image
 from emulator.functions.reducers import Reducer, reduce_records
 from emulator.functions.values import (
@@ -183,7 +183,7 @@ def load_table(asset: str, geometry_column: Any, version: Any) -> Collection:
 def _from_geojson(index: int, row: Mapping[str, Any]) -> Feature:
     shape = row.get("geometry")
     properties = {"system:index": str(row.get("id", index)), **(row.get("properties") or {})}
-    return Feature(properties, geometry(shape) if shape else None)
+    return Feature(properties, coerce("Geometry", shape) if shape else None)
 
 
 @algorithm("ImageCollection.fromImages")

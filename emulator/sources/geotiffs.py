@@ -123,7 +123,7 @@ class GeoTiffs:
         for band in self._manifest.bands:
             if band.index is None:
                 index = 0 if band.tileset in given else count[band.tileset]
-                band = replace(band, index=index)  # noqa: PLW2901
+                band = replace(band, index=index)
             count[band.tileset] += 1
             bands.append(band)
         return bands

@@ -107,7 +107,7 @@ def _features(
 def _typed(name: str, column: Sequence[str], kind: str | None) -> Column:
     """Return numbers if all values of a column are, or text."""
     numbers = [_number(text) if text else None for text in column]
-    is_number = all(number is not None or not text for number, text in zip(numbers, column))
+    is_number = all(n is not None or not text for n, text in zip(numbers, column, strict=True))
     if kind == TEXT or (kind is None and not (is_number and any(column))):
         return [text or None for text in column]
     if not is_number:
