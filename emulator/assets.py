@@ -26,6 +26,9 @@ CONTAINERS = ("FOLDER", "IMAGE_COLLECTION")
 MAX_BYTES = 250 * 10**9
 MAX_ASSETS = 10_000
 
+#: Characters of an asset's name; Earth Engine publishes no limit.
+MAX_NAME = 1024
+
 #: Rows read at once while a folder is listed.
 CHUNK = 500
 
@@ -179,9 +182,9 @@ class AssetStore:
 
     def check_name(self, name: str) -> None:
         """Raise unless the name could be an asset of this project."""
-        if not self._valid_name.fullmatch(name):
+        if len(name) > MAX_NAME or not self._valid_name.fullmatch(name):
             raise EarthEngineError(
-                f"Invalid asset name '{name}'. It must start with '{self.root}/', and its parts "
+                f"Invalid asset name '{name[:MAX_NAME]}'. It must start with '{self.root}/', and its parts "
                 "may contain only letters, digits, hyphens and underscores."
             )
 

@@ -37,7 +37,7 @@ class Renderings:
         tile = f"{project}/maps/{{id}}/tiles/{{zoom}}/{{x}}/{{y}}"
         moving = [
             Method(f"{kind}.create", "POST", f"{project}/{kind}", _refuse)
-            for kind in ("videoThumbnails", "filmstripThumbnails", "featureViews")
+            for kind in ("videoThumbnails", "filmstripThumbnails", "featureView")
         ]
         return [
             Method("thumbnails.create", "POST", f"{project}/thumbnails", self._create_thumbnail),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 import time
 import traceback
@@ -21,6 +22,7 @@ from emulator import clock
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.faults import Faults
 from emulator.field_mask import masked
+from emulator.method_override import with_method_override
 from emulator.request_log import RequestLog
 from emulator.tasks import ANONYMOUS
 
@@ -36,6 +38,8 @@ NO_RESPONSE = 444
 MAX_EARLIER = 1000
 #: Where a request's scope keeps what the connection's end takes.
 CYCLE = "emulator.cycle"
+#: Half of a character beyond 16 bits, as JSON's escape or as bytes.
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 #: Evaluations at once: they are CPU-bound, more of them would only share the cores.
 COMPUTE_THREADS = 4
 #: Everything else at once: short reads and writes, and callers of operations.wait.
@@ -89,7 +93,7 @@ class Server:
         verbs = ["GET", "POST", "PATCH", "PUT", "DELETE"]
         routes = [Route(m.path, self._endpoint(m), methods=[m.verb]) for m in methods]
         routes.append(Route(rest.path, self._endpoint(rest), methods=verbs))
-        self.app: ASGIApp = _knowing_its_cycle(Starlette(routes=routes))
+        self.app: ASGIApp = with_method_override(_knowing_its_cycle(Starlette(routes=routes)))
 
     def _endpoint(self, method: Method) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -197,6 +201,8 @@ async def _body(request: Request) -> Mapping[str, Any]:
         return {}
     try:
         body = json.loads(data, parse_constant=_refuse_constant)
+        if SURROGATE.search(data):
+            json.dumps(body, ensure_ascii=False).encode()  # fails if there is one without the other
     except (ValueError, RecursionError) as error:
         raise EarthEngineError(f"Invalid JSON payload received. {error}") from error
     if not isinstance(body, dict):
