@@ -184,8 +184,8 @@ class AssetStore:
         """Raise unless the name could be an asset of this project."""
         if len(name) > MAX_NAME or not self._valid_name.fullmatch(name):
             raise EarthEngineError(
-                f"Invalid asset name '{name[:MAX_NAME]}'. It must start with '{self.root}/', and its parts "
-                "may contain only letters, digits, hyphens and underscores."
+                f"Invalid asset name '{name[:MAX_NAME]}'. It must start with '{self.root}/', and "
+                "its parts may contain only letters, digits, hyphens and underscores."
             )
 
     def check_insertable(self, asset: Asset, overwrite: bool) -> str | None:
