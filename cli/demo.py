@@ -10,7 +10,9 @@ import shapely.affinity
 import yaml
 
 from cli.earth_engine_emulator import PROJECT
-from emulator.scenes import folder, synthetic
+from emulator.scenes import synthetic
+from emulator.scenes.load import load_scenes
+from emulator.scenes.sentinel2 import COLLECTION
 from shared.config import parse_run
 from shared.domain.runs import RunConfiguration
 from shared.errors import InvalidConfiguration
@@ -45,13 +47,14 @@ def _write_once(path: Path, text: str) -> None:
 
 
 def _synthetic(folder: Path) -> list[Path]:
-    """Write the synthetic region, if it is not there; return its images and its truth."""
-    images = synthetic.write_region(folder)
-    return [images, folder / "truth"]
+    """Write the synthetic region, if it is not there; return its folders, the images first."""
+    synthetic.write_region(folder)
+    return [folder / name for name in synthetic.FOLDERS]
 
 
 def _run_over(scenes: Path) -> dict[str, Any]:
-    images = folder.load_folder(scenes)
+    folders = load_scenes(scenes)
+    images = next((one for one in folders if one.collection == COLLECTION), folders[0])
     footprints = [shapely.geometry.shape(x.footprint) for x in images.images]
     days = [_day(x.properties["system:time_start"]) for x in images.images]
     region = shapely.box(*shapely.union_all(footprints).bounds)

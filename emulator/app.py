@@ -20,7 +20,8 @@ from emulator.exports.destinations import DRIVE_BYTES, Destinations
 from emulator.faults import Faults
 from emulator.ingestion import Ingestion
 from emulator.request_log import RequestLog
-from emulator.scenes.folder import load_folder
+from emulator.scenes.catalogued import catalogued
+from emulator.scenes.load import load_scenes
 from emulator.server import Call, Method, Server
 from emulator.stored import StoredImage
 from emulator.tasks import TaskQueue, Workers
@@ -56,16 +57,21 @@ class Options:
 
 @dataclass
 class Scenes:
-    """The images of all scene folders by collection, and why others are left out."""
+    """The images of all scene folders by collection, and why others are left out.
 
+    `cache` is for what is computed from them.
+    """
+
+    cache: Path
     collections: dict[str, list[StoredImage]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, path: Path) -> None:
         """Load a folder; several may belong to one collection."""
-        folder = load_folder(path)
-        self.collections.setdefault(folder.collection, []).extend(folder.images)
-        self.unreadable.extend(folder.unreadable)
+        for folder in load_scenes(path):
+            for name, images in catalogued(folder.collection, folder.images, self.cache):
+                self.collections.setdefault(name, []).extend(images)
+            self.unreadable.extend(folder.unreadable)
 
 
 class Emulator:
@@ -74,7 +80,7 @@ class Emulator:
     def __init__(self, options: Options) -> None:
         options.data.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(options.data / "lock")
-        self.scenes = Scenes()
+        self.scenes = Scenes(options.data / "derived")
         for path in options.scenes:
             self.scenes.add(path)
         database = Database(options.data / "emulator.sqlite", assets.SCHEMA + tasks.SCHEMA)
@@ -86,7 +92,8 @@ class Emulator:
             options.max_bytes,
             options.max_assets,
         )
-        self._catalogue = Catalogue(self.scenes.collections, store)
+        buckets = options.buckets or options.data / "buckets"
+        self._catalogue = Catalogue(self.scenes.collections, store, Buckets(buckets))
         self._queue = TaskQueue(
             database,
             options.project,

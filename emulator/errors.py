@@ -1,5 +1,12 @@
 """What the emulator answers when a request cannot be served, in Earth Engine's words."""
 
+import logging
+
+import pyproj.exceptions
+import shapely.errors
+
+LOG = logging.getLogger("emulator")
+
 #: HTTP code -> canonical status name (https://google.aip.dev/193).
 STATUS_NAMES = {
     400: "INVALID_ARGUMENT",
@@ -33,3 +40,26 @@ class NotImplementedByEmulator(EarthEngineError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not implemented by the emulator.")
+
+
+#: What Python and the libraries raise when an argument is of the wrong kind or out of range.
+WRONG_ARGUMENT = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    pyproj.exceptions.ProjError,
+    shapely.errors.ShapelyError,
+)
+
+
+def wrong_argument(where: str, error: Exception) -> EarthEngineError:
+    """Return one of `WRONG_ARGUMENT` as the caller's error; the log's debug level has the trace."""
+    LOG.debug("%s", where, exc_info=error)
+    return EarthEngineError(f"{where}: Invalid argument. {type(error).__name__}: {error}")
+
+
+def memory_exceeded() -> EarthEngineError:
+    """Return Earth Engine's error for values that are too large to be made."""
+    return EarthEngineError("User memory limit exceeded.")

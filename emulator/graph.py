@@ -1,14 +1,20 @@
 """Decode and evaluate a REST Expression: lazily, each shared node once per scope."""
 
 import contextvars
+import ctypes
 import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from emulator.errors import EarthEngineError
-from emulator.registry import lookup
+from emulator.errors import (
+    WRONG_ARGUMENT,
+    EarthEngineError,
+    memory_exceeded,
+    wrong_argument,
+)
+from emulator.registry import INT64_MAX, INT64_MIN, lookup
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,8 +25,16 @@ RECURSION_LIMIT = 60_000  # Python frames; about ten for each node of a chain
 _deep = threading.local()
 
 
-def on_deep_stack(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function in a thread whose stack lets long chains of nodes recurse."""
+class ComputationTimedOut(BaseException):
+    """Raised in a thread whose time is over; nothing but its first frame may catch it."""
+
+
+def on_deep_stack(function: Callable[P, R], seconds: float | None = None) -> Callable[P, R]:
+    """Run a function in a thread whose stack lets long chains of nodes recurse.
+
+    It must end within `seconds` if they are given. Errors of what is computed lazily become
+    the caller's here.
+    """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -28,13 +42,23 @@ def on_deep_stack(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         outcome: list[Any] = []
         thread = _deep_thread(lambda: outcome.append(_attempt(function, args, kwargs)))
-        thread.join()
-        value, error = outcome[0]
+        thread.join(seconds)
+        if thread.is_alive():
+            identifier = ctypes.c_ulong(thread.ident)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                identifier, ctypes.py_object(ComputationTimedOut)
+            )
+            thread.join()
+        value, error = outcome[0] if outcome else (None, _timed_out())
         if error is not None:
             raise error
         return value
 
     return run
+
+
+def _timed_out() -> EarthEngineError:
+    return EarthEngineError("Computation timed out.")
 
 
 def _attempt(
@@ -45,6 +69,12 @@ def _attempt(
         return function(*args, **kwargs), None
     except RecursionError:
         return None, EarthEngineError("Expression is too deeply nested.")
+    except MemoryError:
+        return None, memory_exceeded()
+    except ComputationTimedOut:
+        return None, _timed_out()
+    except WRONG_ARGUMENT as error:
+        return None, wrong_argument("Expression", error)
     except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
         return None, error
 
@@ -124,12 +154,12 @@ class Graph:
         try:
             self._values: Mapping[str, Node] = expression["values"]
             self._result: Node = self._values[expression["result"]]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, IndexError) as error:
             raise EarthEngineError("Expression needs 'values' and a 'result' of them.") from error
         self._free: dict[int, frozenset[str]] = {}
         self._evaluators = {
             "constantValue": lambda content, scope: content,
-            "integerValue": lambda content, scope: int(content),
+            "integerValue": lambda content, scope: _int64(content),
             "bytesValue": lambda content, scope: content,
             "arrayValue": self._array,
             "dictionaryValue": self._dictionary,
@@ -154,11 +184,7 @@ class Graph:
         kind, content = _split(node)
         if kind == "functionInvocationValue":
             return self._invocation(node, content, scope)
-        try:
-            evaluator = self._evaluators[kind]
-        except KeyError:
-            raise EarthEngineError(f"Unknown kind of value '{kind}'.") from None
-        return evaluator(content, scope)
+        return self._evaluators[kind](content, scope)
 
     def _array(self, content: Mapping[str, Any], scope: Scope) -> list[Any]:
         return [self._value(item, scope) for item in content.get("values", ())]
@@ -217,6 +243,7 @@ class Graph:
         return free
 
     def _children(self, kind: str, content: Any) -> Iterator[Node]:
+        _check(kind, content)
         if kind == "valueReference":
             yield self._node(content)
         elif kind == "arrayValue":
@@ -237,3 +264,51 @@ def _split(node: Node) -> tuple[str, Any]:
     except (AttributeError, ValueError):
         raise EarthEngineError("A value must have exactly one kind.") from None
     return kind, content
+
+
+def _int64(text: Any) -> int:
+    try:
+        number = int(text)
+    except (TypeError, ValueError, OverflowError):
+        raise EarthEngineError(f"Invalid integerValue {text!r:.50}.") from None
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise EarthEngineError(f"integerValue {text!r:.50} does not fit into 64 bits.")
+    return number
+
+
+#: The JSON type of every kind's content, then of its members; the names are the REST API's
+#: (https://developers.google.com/earth-engine/reference/rest/v1/Expression#valuenode).
+KINDS: dict[str, tuple[type, dict[str, type]]] = {
+    "constantValue": (object, {}),
+    "integerValue": (object, {}),
+    "bytesValue": (str, {}),
+    "arrayValue": (dict, {"values": list}),
+    "dictionaryValue": (dict, {"values": dict}),
+    "valueReference": (str, {}),
+    "argumentReference": (str, {}),
+    "functionDefinitionValue": (dict, {"argumentNames": list, "body": str}),
+    "functionInvocationValue": (
+        dict,
+        {"functionName": str, "functionReference": str, "arguments": dict},
+    ),
+}
+
+
+def _check(kind: str, content: Any) -> None:
+    """Refuse a value whose content is not what its kind has."""
+    if kind not in KINDS:
+        raise EarthEngineError(f"Unknown kind of value '{kind}'.")
+    type_, members = KINDS[kind]
+    valid = isinstance(content, type_) and all(
+        isinstance(content[name], wanted) for name, wanted in members.items() if name in content
+    )
+    if not valid:
+        raise EarthEngineError(f"Invalid content of {kind}: {content!r:.200}.")
+    if kind == "functionDefinitionValue":
+        names = content.get("argumentNames", ())
+        if "body" not in content or not all(isinstance(name, str) for name in names):
+            raise EarthEngineError("A function needs a body, and names for its arguments.")
+    if kind == "functionInvocationValue" and (
+        ("functionName" in content) == ("functionReference" in content)
+    ):
+        raise EarthEngineError("An invocation needs a functionName or a functionReference.")

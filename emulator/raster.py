@@ -23,6 +23,7 @@ from affine import Affine
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
+from emulator.array_pixels import BlockFunction, aligned, is_ragged, over_arrays
 from emulator.buckets import check_generation
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
@@ -242,13 +243,18 @@ BOOLEAN = PixelType("int", 0, 1)
 class Pixels(NamedTuple):
     """A box of one band: values, and masks from 0 (invalid) to 1."""
 
-    data: Array
+    data: Array  # (rows, columns), or arrays per pixel: see array_pixels
     mask: Array  # float32
 
 
 def ones(shape: tuple[int, ...]) -> Array:
     """Return a mask that is valid everywhere, in no more memory than one pixel."""
     return np.broadcast_to(np.float32(1), shape)
+
+
+def is_uniform(values: Array) -> bool:
+    """Tell cheaply whether an array is one value broadcast to a box."""
+    return values.size > 0 and not any(values.strides) and values.ndim == 2
 
 
 def is_valid_everywhere(mask: Array) -> bool:
@@ -421,21 +427,44 @@ def pointwise(
     pixel_type: PixelType | None = None,
 ) -> Band:
     """Return a band whose every value depends on the inputs' values at the same pixel."""
+    if dimensions := max((band.pixel_type.dimensions for band in inputs), default=0):
+        kind = replace(pixel_type or template.pixel_type, dimensions=dimensions)
+        return blockwise(template, inputs, lambda *blocks: function(*aligned(blocks)), kind)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = [read(band, box) for band in inputs]
-        data = function(*[p.data for p in pixels])
+        if all(is_uniform(p.data) for p in pixels):
+            one = function(*[p.data[:1, :1] for p in pixels])
+            data = np.broadcast_to(one, box.shape + one.shape[2:])
+        else:
+            data = function(*[p.data for p in pixels])
         return Pixels(data, combined(p.mask for p in pixels))
 
     return template.derived(compute, inputs, pixel_type)
 
 
-def constant_band(name: str, value: float, pixel_type: PixelType) -> Band:
-    """Return an unbounded band with one value everywhere."""
-    scalar = pixel_type.dtype.type(value)
+def blockwise(
+    template: Band, inputs: Sequence[Band], function: BlockFunction, pixel_type: PixelType
+) -> Band:
+    """Return a band whose every array or number depends on the inputs' at the same pixel."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        return Pixels(np.broadcast_to(scalar, box.shape), ones(box.shape))
+        pixels = [read(band, box) for band in inputs]
+        mask = combined(p.mask for p in pixels)
+        scalar = not pixel_type.dimensions
+        return Pixels(
+            *over_arrays(function, [p.data for p in pixels], mask, pixel_type.dtype, scalar)
+        )
+
+    return template.derived(compute, inputs, pixel_type)
+
+
+def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Band:
+    """Return an unbounded band with one number or array everywhere."""
+    content = np.asarray(value, pixel_type.dtype)
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        return Pixels(np.broadcast_to(content, box.shape + content.shape), ones(box.shape))
 
     return Band(name, pixel_type, DEFAULT_GRID, compute)
 
@@ -447,16 +476,22 @@ def reprojected(band: Band, grid: Grid) -> Band:
         if box.grid == grid:
             return read(band, box)
         columns, rows = (np.floor(p).astype(np.int64) for p in pixel_positions(box, grid))
-        left, top = int(columns.min()), int(rows.min())
-        source = PixelBox(grid, int(columns.max()) - left + 1, int(rows.max()) - top + 1, left, top)
-        if source.width * source.height > MAX_GATHERED:
-            raise EarthEngineError("Reprojection output too large.")
+        source = source_box(grid, columns, rows)
         pixels = read(band, source)
-        where = rows - top, columns - left
+        where = rows - source.y, columns - source.x
         return Pixels(pixels.data[where], pixels.mask[where])
 
     moved = band.on_grid(grid)
     return moved.derived(compute, [band])
+
+
+def source_box(grid: Grid, columns: Array, rows: Array) -> PixelBox:
+    """Return the box of a grid that holds columns and rows, unless it is absurdly large."""
+    left, top = int(columns.min()), int(rows.min())
+    box = PixelBox(grid, int(columns.max()) - left + 1, int(rows.max()) - top + 1, left, top)
+    if box.width * box.height > MAX_GATHERED:
+        raise EarthEngineError("Reprojection output too large.")
+    return box
 
 
 def masked_outside(band: Band, extent: PixelBox) -> Band:
@@ -479,18 +514,21 @@ def _within(positions: Array, count: int) -> Array:
 
 def stored_band(stored: StoredBand) -> Band:
     """Return the band of a file, read at the nearest pixel of the fitting pyramid level."""
-    grid = Grid(stored.crs, stored.transform)
+    grid, file_grid = (Grid(stored.crs, t) for t in (stored.own_transform, stored.transform))
     pixel_type = PixelType.of(stored.dtype)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        factor = _pyramid_factor(box.grid, grid, stored)
-        columns, rows = pixel_positions(box, grid)
+        factor = _stored_factor(box.grid, grid, stored)
+        columns, rows = pixel_positions(box, file_grid)
         valid = _within(columns, stored.width) & _within(rows, stored.height)
         if stored.path is None or not valid.any():
+            valid = valid & (stored.nodata != 0)
             zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
             return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
         if stored.uri:
             check_generation(stored.uri, stored.path)
+        if stored.make and not stored.path.exists():
+            stored.make()
         columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
         rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
         left, top = int(columns.min()), int(rows.min())
@@ -501,9 +539,7 @@ def stored_band(stored: StoredBand) -> Band:
             return pixels
         return Pixels(pixels.data, pixels.mask * valid.astype(np.float32))
 
-    return Band(
-        stored.name, pixel_type, grid, compute, (), PixelBox(grid, stored.width, stored.height)
-    )
+    return Band(stored.name, pixel_type, grid, compute, (), PixelBox(grid, *stored.own_size))
 
 
 def _take(pixels: Pixels, rows: Array, columns: Array) -> Pixels:
@@ -521,15 +557,23 @@ def _consecutive(indices: Array) -> bool:
     return bool(np.all(np.diff(indices.ravel()) == 1))
 
 
-def _pyramid_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
-    """Return the side, in stored pixels, of a pixel of the level to read.
+def pyramid_factor(wanted: Grid, grid: Grid) -> int:
+    """Return the side, in pixels of a grid, of a pixel of the level to read.
 
     The level is the coarsest whose pixels are not larger than the wanted ones
-    (https://developers.google.com/earth-engine/guides/scale).
+    (https://developers.google.com/earth-engine/guides/scale). The first level has the band's own
+    pixels; where a file has finer ones, these serve whoever wants less than a pixel.
     """
     ratio = wanted.scale / grid.scale * (1 + 1e-9)
-    largest = min(stored.width, stored.height)
-    return 2 ** max(0, math.floor(math.log2(min(ratio, largest))))
+    return int(2 ** max(0, math.floor(math.log2(ratio))))
+
+
+def _stored_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
+    """Return the side, in the file's pixels, of a pixel of the level to read."""
+    if wanted.scale * (1 + 1e-9) < grid.scale:
+        return 1
+    coarsest = int(2 ** math.floor(math.log2(min(stored.own_size))))
+    return stored.oversampled * min(pyramid_factor(wanted, grid), coarsest)
 
 
 def _read_level(
@@ -559,10 +603,15 @@ def _read_level(
 
 def _read_window(dataset: rasterio.DatasetReader, stored: StoredBand, window: Window) -> Pixels:
     data = dataset.read(stored.index, window=window)
-    if MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
-        return Pixels(data, ones(data.shape))
-    mask = dataset.read_masks(stored.index, window=window)
-    return Pixels(data, (mask / np.float32(255)).astype(np.float32))
+    if stored.nodata is not None:
+        mask = (data != stored.nodata).astype(np.float32)
+    elif MaskFlags.all_valid in dataset.mask_flag_enums[stored.index - 1]:
+        mask = ones(data.shape)
+    else:
+        mask = dataset.read_masks(stored.index, window=window) / np.float32(255)
+    if stored.shift:
+        data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
+    return Pixels(data, mask)
 
 
 def _aggregate(
@@ -616,6 +665,7 @@ def export_grid(image: Image) -> PixelBox:
 @on_deep_stack
 def read(image: Image, box: PixelBox) -> list[Pixels]:
     """Return the pixels of every band in a box."""
+    require_numbers(image.bands)
     parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
     if len(parts) == 1:
         return parts[0][1]
@@ -637,9 +687,24 @@ def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox,
             yield (
                 tile,
                 [
-                    Pixels(pixels.data.astype(band.pixel_type.dtype, copy=False), pixels.mask)
+                    Pixels(typed(pixels.data, band.pixel_type), pixels.mask)
                     for band, pixels in zip(bands, reader.tile(bands, tile), strict=True)
                 ],
+            )
+
+
+def typed(data: Array, kind: PixelType) -> Array:
+    """Return a box's values in the numpy type of a pixel type."""
+    return data if is_ragged(data) else data.astype(kind.dtype, copy=False)
+
+
+def require_numbers(bands: Sequence[Band]) -> None:
+    """Raise if a band's pixels are arrays, which no file format holds."""
+    for band in bands:
+        if band.pixel_type.dimensions:
+            raise EarthEngineError(
+                f"Band '{band.name}' has array values of dimension {band.pixel_type.dimensions}: "
+                "only scalar bands can be written. Use arrayFlatten() or arrayGet()."
             )
 
 
@@ -652,6 +717,7 @@ def write_bands(
     `pyramiding` maps band names, and `.default`, to policies. Files are complete or absent:
     they get their names when they are written.
     """
+    require_numbers(image.bands)
     default = pyramiding.get(".default", "MEAN")
     stored = [
         StoredBand(

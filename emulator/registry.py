@@ -8,7 +8,21 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
 
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.errors import (
+    WRONG_ARGUMENT,
+    EarthEngineError,
+    NotImplementedByEmulator,
+    memory_exceeded,
+    wrong_argument,
+)
+
+#: Elements of a list or dictionary (a choice of ours: Earth Engine publishes none).
+MAX_ELEMENTS = 1_000_000
+#: Characters of a string (a choice of ours, the size of a request).
+MAX_CHARACTERS = 10_485_760
+#: The ends of the integers that Earth Engine has.
+INT32_MAX = 2**31 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 F = TypeVar("F", bound=Callable[..., Any])
 Coercion = Callable[[Any], Any]
@@ -19,6 +33,10 @@ _coercions: dict[str, Coercion] = {}
 
 class InvalidTypeError(Exception):
     """A value that a coercion does not accept."""
+
+
+class Long(int):
+    """An integer that Earth Engine keeps in 64 bits whatever its size: a computed number."""
 
 
 def algorithm(*names: str, lazy: bool = False) -> Callable[[F], F]:
@@ -83,7 +101,18 @@ class Algorithm:
     lazy: bool
 
     def call(self, arguments: Mapping[str, Any]) -> Any:
-        """Call the function with named arguments, coerced to the declared types."""
+        """Call the function with named arguments, coerced to the declared types.
+
+        What an argument of the wrong kind provokes inside the function is the caller's error:
+        this is the place where it becomes one, and `graph.on_deep_stack` is the one for what
+        is computed later (elements of collections, pixels).
+        """
+        try:
+            return within_limits(self._call(arguments))
+        except WRONG_ARGUMENT as error:
+            raise wrong_argument(self.name, error) from error
+
+    def _call(self, arguments: Mapping[str, Any]) -> Any:
         name = self.name
         if not self.names >= arguments.keys():
             unknown = ", ".join(sorted(arguments.keys() - self.names))
@@ -95,6 +124,22 @@ class Algorithm:
 
 def _nothing() -> None:
     return None
+
+
+def within_limits(value: Any) -> Any:
+    """Return a value, or refuse one that is larger than values may be."""
+    if isinstance(value, list | dict) and len(value) > MAX_ELEMENTS:
+        raise memory_exceeded()
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        raise memory_exceeded()
+    return value
+
+
+def within_count(count: float) -> int:
+    """Return the length of a list to be made, or refuse it."""
+    if not count <= MAX_ELEMENTS:
+        raise memory_exceeded()
+    return int(count)
 
 
 @functools.cache
@@ -148,6 +193,8 @@ def coerce(declared: str, value: Any) -> Any:
     """Make a value of a declared type, as an algorithm's argument would be."""
     try:
         return _coercions[declared](value)
+    except WRONG_ARGUMENT as error:
+        raise wrong_argument(declared, error) from error
     except InvalidTypeError:
         raise EarthEngineError(
             f"Invalid type. Expected type: {declared}. Actual type: {type_name(value)}."
@@ -161,8 +208,10 @@ def type_name(value: Any) -> str:
             return "Null"
         case bool():
             return "Boolean"
+        case Long():
+            return "Long"
         case int():
-            return "Long" if abs(value) > 2**31 - 1 else "Integer"
+            return "Integer" if -INT32_MAX - 1 <= value <= INT32_MAX else "Long"
         case float():
             return "Float"
         case str():
@@ -191,7 +240,10 @@ def _float(value: Any) -> float:
 
 @coercion("Integer", "Long")
 def _integer(value: Any) -> int:
-    return int(_number(value))
+    number = _number(value)
+    if isinstance(number, float):  # as Java does: NaN is 0, the ends saturate
+        return 0 if number != number else int(min(max(number, INT64_MIN), INT64_MAX))
+    return number
 
 
 @coercion("Boolean")

@@ -71,13 +71,14 @@ def _computed(band: Band) -> dict[str, Any]:
 
 
 def _band(band: StoredBand) -> dict[str, Any]:
+    width, height = band.own_size
     return {
         "id": band.name,
         "dataType": _data_type(band.dtype),
         "grid": {
             "crsCode": band.crs,
-            "affineTransform": dict(zip(AFFINE_KEYS, band.transform, strict=True)),
-            "dimensions": {"width": band.width, "height": band.height},
+            "affineTransform": dict(zip(AFFINE_KEYS, band.own_transform, strict=True)),
+            "dimensions": {"width": width, "height": height},
         },
         "pyramidingPolicy": band.pyramiding,
     }

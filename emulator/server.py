@@ -22,7 +22,9 @@ from emulator import clock
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.faults import Faults
 from emulator.field_mask import masked
+from emulator.graph import on_deep_stack
 from emulator.method_override import with_method_override
+from emulator.registry import INT64_MAX, INT64_MIN
 from emulator.request_log import RequestLog
 from emulator.tasks import ANONYMOUS
 
@@ -32,6 +34,12 @@ PUBLIC_PROJECT = "earthengine-public"
 MAX_BODY = 10_485_760
 #: What nginx logs when the caller has gone before its request was complete.
 CLIENT_CLOSED_REQUEST = 499
+#: Seconds that an interactive request may compute (https://developers.google.com/earth-engine/guides/usage).
+COMPUTE_SECONDS = 300.0
+#: Nested values that any thread's stack can decode.
+SHALLOW = 1000
+#: Digits, with a sign, that an integer of 64 bits may have.
+MAX_DIGITS = 20
 #: What nginx logs when it closes a connection without an answer.
 NO_RESPONSE = 444
 #: Listings that may be answered again, as stale ones.
@@ -139,7 +147,8 @@ class Server:
             call = Call(request.path_params, request.query_params, await _body(request), user)
             pool = self._compute if method.heavy else self._control
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(pool, _respond, method, call)
+            respond = on_deep_stack(_respond, COMPUTE_SECONDS) if method.heavy else _respond
+            return await loop.run_in_executor(pool, respond, method, call)
         except ClientDisconnect:
             return Response(status_code=CLIENT_CLOSED_REQUEST)  # no one reads it but the log
         except EarthEngineError as error:
@@ -199,15 +208,29 @@ async def _body(request: Request) -> Mapping[str, Any]:
             raise EarthEngineError(f"Request payload size exceeds the limit: {MAX_BODY} bytes.")
     if not data:
         return {}
-    try:
-        body = json.loads(data, parse_constant=_refuse_constant)
-        if SURROGATE.search(data):
-            json.dumps(body, ensure_ascii=False).encode()  # fails if there is one without the other
-    except (ValueError, RecursionError) as error:
-        raise EarthEngineError(f"Invalid JSON payload received. {error}") from error
+    deep = data.count(b"[") + data.count(b"{") > SHALLOW  # the decoder recurses in C
+    body = (on_deep_stack(_decoded) if deep else _decoded)(data)
     if not isinstance(body, dict):
         raise EarthEngineError("Invalid JSON payload received. An object was expected.")
     return body
+
+
+def _decoded(data: bytearray) -> Any:
+    try:
+        body = json.loads(data, parse_constant=_refuse_constant, parse_int=_integer)
+        if SURROGATE.search(data):
+            json.dumps(body, ensure_ascii=False).encode()  # fails if there is one without the other
+        return body
+    except ValueError as error:
+        raise EarthEngineError(f"Invalid JSON payload received. {error}") from error
+
+
+def _integer(digits: str) -> int | float:
+    """Return an integer of 64 bits, or else the double that other integers are in JSON."""
+    if len(digits) > MAX_DIGITS:
+        return float(digits)
+    number = int(digits)
+    return number if INT64_MIN <= number <= INT64_MAX else float(number)
 
 
 def _refuse_constant(name: str) -> None:

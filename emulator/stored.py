@@ -1,6 +1,6 @@
 """Images at rest: what a scene folder and the asset store hold, and what a graph loads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +12,15 @@ Pyramiding = Literal["MEAN", "MODE", "SAMPLE"]
 
 @dataclass(frozen=True)
 class StoredBand:
-    """One band on its own grid.
+    """One band as its file has it.
 
-    `transform` is in Earth Engine's order: xScale, xShear, xTranslation, yShear, yScale,
-    yTranslation. `path` is a GeoTIFF whose own nodata value or mask says which pixels are
-    valid; without a path (metadata only, for load tests) every pixel reads as a valid 0.
+    `transform`, `width` and `height` are the file's, `transform` in Earth Engine's order: xScale,
+    xShear, xTranslation, yShear, yScale, yTranslation. Valid is what the file's own nodata value
+    or mask says, and is not `nodata`. Without a path every pixel reads as 0: valid in metadata
+    for load tests, masked where `nodata` is 0.
+
+    A 20 m band that a file has at 10 m is `oversampled` 2 times: its default projection
+    (`own_transform`) has 20 m, as in Earth Engine, and reads at 10 m get the file's pixels.
     """
 
     name: str
@@ -28,7 +32,23 @@ class StoredBand:
     path: Path | None = None
     index: int = 1  # 1-based band inside the file
     pyramiding: Pyramiding = "MEAN"
+    nodata: int | None = None
+    shift: int = 0  # what harmonisation subtracts from the file's digital numbers
+    oversampled: int = 1
     uri: str | None = None  # of a file in Cloud Storage that the asset does not own: gs://B/N#G
+    make: Callable[[], None] | None = None  # writes the file, called when it is first read
+
+    @property
+    def own_transform(self) -> tuple[float, float, float, float, float, float]:
+        """The transform of the band's own pixels."""
+        a, b, c, d, e, f = self.transform
+        n = self.oversampled
+        return a * n, b * n, c, d * n, e * n, f
+
+    @property
+    def own_size(self) -> tuple[int, int]:
+        """Columns and rows of the band's own pixels; the last may reach over the file's edge."""
+        return -(-self.width // self.oversampled), -(-self.height // self.oversampled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +61,7 @@ class StoredImage:
     footprint: Mapping[str, Any] | None = None  # GeoJSON geometry, EPSG:4326; None: unbounded
     update_time: str = "1970-01-01T00:00:00.000000Z"
     size_bytes: int = 0
+    available_after: int = 0  # days of the emulator's clock since it started
 
     @property
     def index(self) -> str:

@@ -1,5 +1,6 @@
 """Export.image: to an asset, one file a band, or as GeoTIFFs with all bands."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -263,7 +264,9 @@ def _fill(dtype: np.dtype[Any], no_data: float | None) -> float:
     """Return the value of masked pixels."""
     if no_data is None:
         return float("nan") if dtype.kind == "f" else 0
-    if dtype.kind != "f" and not (np.isfinite(no_data) and dtype.type(no_data) == no_data):
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    is_value = limits.min <= no_data <= limits.max and (dtype.kind == "f" or no_data % 1 == 0)
+    if not is_value and not (dtype.kind == "f" and not math.isfinite(no_data)):
         raise EarthEngineError(
             f"The no-data value {no_data} is no value of the type {GDAL_NAMES[dtype.name]}."
         )

@@ -1,10 +1,13 @@
 """The fields of an export request, each of the type that the REST API declares."""
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from emulator.errors import EarthEngineError
+
+#: JSON has larger numbers than a double.
+LARGEST = sys.float_info.max
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
@@ -43,9 +46,9 @@ def number(content: Json, key: str) -> float | None:
     # Infinities and NaN come as text, as protocol buffers have them in JSON.
     if value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LARGEST:
         raise invalid(key, value)
-    return value
+    return float(value)
 
 
 def expression(request: Json) -> Json:

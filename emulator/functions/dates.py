@@ -5,7 +5,7 @@ Formats are Joda-Time's (https://www.joda.org/joda-time/key_format.html).
 
 import math
 import re
-from calendar import monthrange
+from calendar import month_name, monthrange
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -19,6 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED_UNITS = {"week": 604_800_000, "day": 86_400_000, "hour": 3_600_000, "minute": 60_000}
 FIXED_UNITS["second"] = 1000
 YEAR_MS = 365.2425 * FIXED_UNITS["day"]  # the Gregorian calendar's mean
+DAYS = {"day": 1, "week": 7}
 UNIT_MS = FIXED_UNITS | {"year": YEAR_MS, "month": YEAR_MS / 12}
 
 
@@ -128,6 +129,8 @@ def _unit(name: str) -> str:
 def advance(start: Date, delta: float, unit: str, zone: str | None) -> Date:
     """Move a date; months and years keep the day, or take the month's last one."""
     unit = _unit(unit)
+    if unit in DAYS and zone and float(delta).is_integer():  # the same time of another local day
+        return from_datetime(start.at(zone) + timedelta(days=delta * DAYS[unit]))
     if unit in FIXED_UNITS:
         return Date(start.millis + round(delta * FIXED_UNITS[unit]))
     whole = math.floor(delta)
@@ -271,10 +274,14 @@ JODA: dict[str, Callable[[datetime, int], str]] = {
     "s": lambda t, n: _number(t.second, n),
     "S": lambda t, n: f"{t.microsecond:06d}".ljust(n, "0")[:n],
     "z": lambda t, n: t.tzname() or "",
-    "Z": lambda t, n: t.strftime("%z") if n == 1 else _colon(t.strftime("%z")),
+    "Z": lambda t, n: str(t.tzinfo) if n >= 3 else (_plain if n == 1 else _colon)(t.strftime("%z")),
 }
 JODA["Y"] = JODA["y"]
 TOKENS = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
+
+
+def _plain(offset: str) -> str:
+    return offset
 
 
 def _colon(offset: str) -> str:
@@ -296,6 +303,88 @@ def format_date(moment: Date, pattern: str | None, zone: str | None) -> str:
 
     iso = "yyyy-MM-dd'T'HH:mm:ss" + (".SSS" if moment.millis % 1000 else "")
     return TOKENS.sub(text, pattern or iso)
+
+
+#: Parts of a date in text: a pattern, and the field of `datetime.strptime` that reads it.
+PARSED = {
+    "y": (r"[+-]?\d{1,9}", "year"),
+    "Y": (r"[+-]?\d{1,9}", "year"),
+    "M": (r"\d{1,2}", "month"),
+    "d": (r"\d{1,2}", "day"),
+    "D": (r"\d{1,3}", "day_of_year"),
+    "H": (r"\d{1,2}", "hour"),
+    "k": (r"\d{1,2}", "hour"),
+    "h": (r"\d{1,2}", "half_day_hour"),
+    "K": (r"\d{1,2}", "half_day_hour"),
+    "a": (r"[AaPp][Mm]", "half"),
+    "m": (r"\d{1,2}", "minute"),
+    "s": (r"\d{1,2}", "second"),
+    "S": (r"\d{1,9}", "fraction"),
+    "E": (r"[A-Za-z]+", "weekday"),
+    "Z": (r"Z|[+-]\d{2}:?\d{2}", "offset"),
+}
+MONTHS = [date_name[:3].lower() for date_name in month_name]
+#: Two-digit years are within 50 years of this one, as in Joda-Time.
+PIVOT_YEAR = 2000
+
+
+@algorithm("Date.parse")
+def parse_date(pattern: str, text: str, zone: str | None) -> Date:
+    """Read a date by a pattern; the parts that it does not have are those of 1970-01-01."""
+
+    def expression(token: re.Match[str]) -> str:
+        if token[1] is not None:
+            return re.escape(token[1].replace("''", "'") or "'")
+        letter, width = token[2], len(token[0])
+        if letter is None:
+            return re.escape(token[0])
+        if letter not in PARSED:
+            raise EarthEngineError(f"Date.parse: Illegal pattern component: {token[0]}.")
+        digits, field = PARSED[letter]
+        if letter == "M" and width > 2:
+            digits = "[A-Za-z]+"
+        elif digits[0] == "\\" and _touches(pattern, token.end()):
+            digits = rf"\d{{{width}}}"  # the next number follows at once
+        return f"(?P<{field}>{digits})"
+
+    try:
+        found = re.fullmatch(TOKENS.sub(expression, pattern), text)
+    except re.error as error:  # a field that is there twice
+        raise EarthEngineError(f"Date.parse: Bad pattern '{pattern}': {error}.") from error
+    if not found:
+        raise EarthEngineError(f"Date.parse: Invalid format: '{text}' does not match '{pattern}'.")
+    try:
+        return from_datetime(_moment(found.groupdict(), zone))
+    except (ValueError, OverflowError) as error:
+        raise EarthEngineError(f"Date.parse: Cannot parse '{text}': {error}.") from error
+
+
+def _touches(pattern: str, position: int) -> bool:
+    return pattern[position : position + 1].isalpha()
+
+
+def _moment(parts: dict[str, str | None], zone: str | None) -> datetime:
+    part = {name: value for name, value in parts.items() if value is not None}
+    year = int(part.get("year", EPOCH.year))
+    if len(part.get("year", "")) == 2:
+        year += PIVOT_YEAR if year < 50 else PIVOT_YEAR - 100
+    month = part.get("month", "1")
+    hour = int(part.get("hour", 0)) % 24
+    if "half_day_hour" in part:
+        hour = int(part["half_day_hour"]) % 12 + 12 * (part.get("half", "am").lower() == "pm")
+    offset = part.get("offset")
+    where = datetime.strptime(offset.replace("Z", "+0000"), "%z").tzinfo if offset else _zone(zone)
+    moment = datetime(
+        year,
+        int(month) if month.isdigit() else MONTHS.index(month[:3].lower()),
+        int(part.get("day", 1)),
+        hour,
+        int(part.get("minute", 0)),
+        int(part.get("second", 0)),
+        int(part.get("fraction", "0").ljust(6, "0")[:6]),
+        where,
+    )
+    return moment + timedelta(days=int(part.get("day_of_year", 1)) - 1)
 
 
 @algorithm("DateRange")
@@ -349,3 +438,21 @@ def contains(period: DateRange, other: Any) -> bool:
 def intersects(period: DateRange, other: DateRange) -> bool:
     (low, high), (first, last) = ends(period), ends(other)
     return low < last and first < high
+
+
+@algorithm("DateRange.intersection")
+def intersection(period: DateRange, other: DateRange) -> DateRange:
+    (low, high), (first, last) = ends(period), ends(other)
+    start = max(low, first)
+    return _between(start, max(start, min(high, last)))
+
+
+@algorithm("DateRange.union")
+def union(period: DateRange, other: DateRange) -> DateRange:
+    """Return the range from the earlier start to the later end, also over a gap."""
+    (low, high), (first, last) = ends(period), ends(other)
+    return _between(min(low, first), max(high, last))
+
+
+def _between(low: float, high: float) -> DateRange:
+    return DateRange(*(int(end) if math.isfinite(end) else None for end in (low, high)))

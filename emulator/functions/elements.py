@@ -1,6 +1,7 @@
 """Features, collections, and the properties of all elements."""
 
 import functools
+import hashlib
 import math
 import statistics
 from collections import Counter
@@ -9,11 +10,31 @@ from typing import Any
 
 import numpy as np
 import shapely
+from scipy.special import ndtri
 
 from emulator.errors import EarthEngineError
+from emulator.functions.arrays import EEArray
 from emulator.functions.dates import Date, date
-from emulator.functions.geometry import Geometry, box
-from emulator.functions.images import image, load_image
+from emulator.functions.geometry import (
+    EMPTY,
+    OPERATIONS,
+    Geometry,
+    box,
+    covering_cells,
+    random_positions,
+    transform,
+)
+from emulator.functions.images import (
+    add_bands,
+    cast,
+    constant,
+    image,
+    load_image,
+    select,
+    update_mask,
+)
+from emulator.functions.objects import text
+from emulator.functions.projections import at_scale
 from emulator.functions.reducers import Reducer, reduce_records
 from emulator.functions.values import (
     Collection,
@@ -23,8 +44,9 @@ from emulator.functions.values import (
     ordered,
     property_of,
 )
-from emulator.raster import Image
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.patterns import selects
+from emulator.raster import Grid, Image
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup, within_count
 from emulator.stored import StoredCollection
 
 Element = Image | Feature | Collection
@@ -80,16 +102,16 @@ def get(element: Element, name: str) -> Any:
     return property_of(element, name)
 
 
-@algorithm("Element.getNumber")
-def get_number(element: Element, name: str) -> int | float | None:
-    value = property_of(element, name)
-    return None if value is None else coerce("Number", value)
+def _typed(kind: str) -> Callable[[Element, str], Any]:
+    def get_as(element: Element, name: str) -> Any:
+        value = property_of(element, name)
+        return None if value is None else coerce(kind, value)
+
+    return get_as
 
 
-@algorithm("Element.getString")
-def get_string(element: Element, name: str) -> str | None:
-    value = property_of(element, name)
-    return None if value is None else coerce("String", value)
+for _kind in ("Array", "Number", "String"):
+    algorithm(f"Element.get{_kind}")(_typed(_kind))
 
 
 @algorithm("Element.set")
@@ -100,6 +122,12 @@ def set_property(element: Element, key: str, value: Any) -> Element:
 @algorithm("Element.setMulti")
 def set_properties(element: Element, properties: dict[str, Any]) -> Element:
     return element.with_properties({**element.properties, **properties})
+
+
+@algorithm("Element.replaceProperties")
+def replace_properties(destination: Element, source: Element | None) -> Element:
+    kept = {k: v for k, v in destination.properties.items() if k == "system:index"}
+    return destination.with_properties({**(_ordinary(source.properties) if source else {}), **kept})
 
 
 def _ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,9 +170,14 @@ def image_date(source: Image) -> Date:
     return date(source.properties.get("system:time_start"))
 
 
-@algorithm("Element.geometry", "Image.geometry")
-def element_geometry(element: Element, error: Any, proj: Any, geodesic: Any) -> Geometry:
-    return coerce("Geometry", element)
+@algorithm("Element.geometry", "Image.geometry", "Feature.geometry")
+def element_geometry(
+    element: Element, error: Any, proj: Grid | None, geodesic: bool | None
+) -> Geometry:
+    shape = coerce("Geometry", element)
+    if proj is None:
+        return shape
+    return transform(shape, proj, error, shape.geodesic if geodesic is None else geodesic)
 
 
 # --- features
@@ -155,6 +188,57 @@ def feature(shape: Any, metadata: dict[str, Any], geometry_key: str | None) -> F
     if isinstance(shape, Feature):
         return shape.with_properties({**shape.properties, **metadata})
     return Feature(metadata, None if shape is None else coerce("Geometry", shape))
+
+
+@algorithm("Feature.setGeometry")
+def set_geometry(element: Element, shape: Geometry | None) -> Feature:
+    return Feature(element.properties, shape)
+
+
+@algorithm("Feature.select")
+def select_properties(
+    element: Element, selectors: list[str], names: list[str] | None, retain_geometry: bool
+) -> Element:
+    found = [
+        name
+        for selector in selectors
+        for name in (
+            [selector]
+            if selector in element.properties
+            else [each for each in element.properties if selects(selector, each)]
+        )
+    ]
+    if names is not None and len(names) != len(found):
+        raise EarthEngineError(
+            f"Feature.select: {len(found)} properties were selected, {len(names)} new names given."
+        )
+    chosen = {new: element.properties[old] for old, new in zip(found, names or found, strict=True)}
+    index = {k: v for k, v in element.properties.items() if k == "system:index"}
+    selected = element.with_properties({**index, **chosen})
+    if retain_geometry or not isinstance(selected, Feature):
+        return selected
+    return Feature(selected.properties, None)
+
+
+@algorithm("Feature.toArray")
+def to_array(source: Feature, names: list[str]) -> EEArray:
+    return coerce("Array", [coerce("Number", property_of(source, name)) for name in names])
+
+
+def _on_features(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Make of an operation on geometries the one on the geometries of elements."""
+
+    def apply(element: Element, *arguments: Any) -> Any:
+        others = [coerce("Geometry", a) if isinstance(a, Element) else a for a in arguments]
+        result = operation(coerce("Geometry", element), *others)
+        return Feature(element.properties, result) if isinstance(result, Geometry) else result
+
+    return apply
+
+
+for _name, _operation in OPERATIONS.items():
+    algorithm(f"Feature.{_name}")(_on_features(_operation))
+algorithm("ProjectionTransform")(_on_features(transform))
 
 
 # --- making collections
@@ -177,7 +261,8 @@ def load_table(asset: str, geometry_column: Any, version: Any) -> Collection:
     rows = catalogue().table(asset)
     if rows is None:
         raise not_found("Collection.loadTable", "Collection", asset)
-    return Collection((_from_geojson(i, row) for i, row in enumerate(rows)), id=asset)
+    features = (_from_geojson(i, row) for i, row in enumerate(rows))
+    return Collection(features, id=asset, given=True)
 
 
 def _from_geojson(index: int, row: Mapping[str, Any]) -> Feature:
@@ -193,13 +278,13 @@ def from_images(images: list[Any]) -> Collection:
 
 @algorithm("Collection")
 def from_elements(elements: list[Any]) -> Collection:
-    return Collection(_indexed(elements))
+    return Collection(_indexed(elements), given=True)
 
 
 def _indexed(elements: Iterable[Any]) -> Iterator[Any]:
     """Give elements of a list their position as an index, unless they have one."""
     for position, element in enumerate(elements):
-        yield _with_index(element, str(position))
+        yield _with_index(coerce("Element", element), str(position))
 
 
 def _with_index(element: Any, index: str) -> Any:
@@ -256,7 +341,7 @@ def map_collection(
             index = element.properties.get("system:index")
             yield mapped if index is None else _with_index(mapped, index)
 
-    return source.with_elements(elements())
+    return Collection(elements(), source.properties, source.id, source.of_images)
 
 
 @algorithm("Collection.merge", "ImageCollection.merge")
@@ -301,6 +386,117 @@ def _comparable(value: Any) -> Any:
     return value.to_json() if isinstance(value, Geometry) else value
 
 
+@algorithm("Collection.remap")
+def remap(source: Collection, old: list[Any], new: list[int], name: str) -> Collection:
+    if len(old) != len(new):
+        raise EarthEngineError("Collection.remap: The lists must have the same length.")
+
+    def elements() -> Iterator[Any]:
+        for element in source:
+            value = property_of(element, name)
+            if value in old:
+                changed = {**element.properties, name: new[old.index(value)]}
+                yield element.with_properties(changed)
+
+    return source.with_elements(elements())
+
+
+@algorithm("Collection.randomColumn")
+def random_column(
+    source: Collection, name: str, seed: int, distribution: str, keys: list[str]
+) -> Collection:
+    """Add numbers that depend on the seed and the row's keys only (the generator is ours)."""
+    if distribution not in ("uniform", "normal"):
+        raise EarthEngineError(f"Collection.randomColumn: Unknown distribution '{distribution}'.")
+
+    def elements() -> Iterator[Any]:
+        for element in source:
+            key = repr([seed, *(_comparable(property_of(element, k)) for k in keys)])
+            number = _uniform(key)
+            if distribution == "normal":
+                number = float(ndtri(number or 2.0**-54))
+            yield element.with_properties({**element.properties, name: number})
+
+    return source.with_elements(elements())
+
+
+def _uniform(key: str) -> float:
+    """Return a number in [0, 1) out of the first 53 bits of a hash."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+@algorithm("FeatureCollection.makeArray")
+def make_array(source: Collection, names: list[str], name: str) -> Collection:
+    def elements() -> Iterator[Any]:
+        for element in source:
+            values = [property_of(element, each) for each in names]
+            if all(isinstance(value, int | float) for value in values):
+                array = coerce("Array", values)
+                yield element.with_properties({**element.properties, name: array})
+
+    return source.with_elements(elements())
+
+
+@algorithm("FeatureCollection.randomPoints")
+def random_points(region: Geometry, count: int, seed: int, error: Any) -> Collection:
+    generator = np.random.default_rng(abs(seed))
+    places = random_positions(region, within_count(count), generator)
+    return Collection(
+        Feature({"system:index": str(i)}, Geometry(shapely.Point(place)))
+        for i, place in enumerate(places)
+    )
+
+
+@algorithm("Geometry.coveringGrid")
+def covering_grid(shape: Geometry, proj: Grid, scale: float | None) -> Collection:
+    grid = proj if scale is None else at_scale(proj, scale)
+    return Collection(
+        Feature({"system:index": f"{column},{row}"}, cell)
+        for column, row, cell in covering_cells(shape, grid)
+    )
+
+
+@algorithm("ImageCollection.combine")
+def combine(primary: Collection, secondary: Collection, overwrite: bool) -> Collection:
+    def elements() -> Iterator[Image]:
+        others = {e.properties.get("system:index"): e for e in secondary}
+        for element in primary:
+            other = others.get(element.properties.get("system:index"))
+            if other is not None:
+                yield add_bands(element, other, None, overwrite)
+
+    return primary.with_elements(elements())
+
+
+@algorithm("ImageCollection.cast")
+def cast_collection(source: Collection, types: dict[str, Any], order: list[str]) -> Collection:
+    return source.with_elements(cast(item, types, order) for item in source)
+
+
+def _names(value: Any) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+@algorithm("Image.linkCollection")
+def link_collection(
+    source: Image, collection: Collection, bands: Any, properties: Any, match: str
+) -> Image:
+    wanted = property_of(source, match)
+    condition = lookup("Filter.equals").call({"leftField": match, "rightValue": wanted})
+    found = first(filter_collection(collection, condition))
+    linked = source
+    if bands is not None:
+        template = found or first(collection)
+        if template is None:
+            raise EarthEngineError("Image.linkCollection: The collection is empty.")
+        chosen = select(template, _names(bands), None)
+        shown = chosen if found else update_mask(chosen, constant(0))
+        linked = add_bands(linked, shown, None, True)
+    copied = {name: property_of(found, name) if found else None for name in _names(properties)}
+    return Image(linked.bands, {**source.properties, **copied}, source.footprint, source.id)
+
+
 # --- collection to value
 
 
@@ -326,18 +522,21 @@ def iterate(source: Collection, function: Callable[..., Any], start: Any) -> Any
 
 @algorithm("Collection.geometry")
 def geometry(source: Collection, error: Any) -> Geometry | None:
-    return source.footprint
+    return source.footprint or EMPTY
 
 
 @algorithm("Collection.union")
 def union(source: Collection, error: Any) -> Collection:
     shapes = [e.footprint.lonlat for e in source if e.footprint]
-    return Collection.of([Feature({}, Geometry(shapely.unary_union(shapes)))])
+    united = Geometry(shapely.unary_union(shapes))
+    return Collection.of([Feature({"system:index": "union_result"}, united)])
 
 
 @algorithm("Collection.bounds")
 def bounds(source: Collection, error: Any, proj: Any) -> Geometry:
     shapes = [e.footprint.projected(proj.crs) for e in source if e.footprint]
+    if not shapes:
+        return EMPTY
     return Geometry(box(*shapely.total_bounds(shapes)), proj.crs, geodesic=False)
 
 
@@ -345,11 +544,11 @@ def bounds(source: Collection, error: Any, proj: Any) -> Geometry:
 def reduce_columns(
     source: Collection, reducer: Reducer, selectors: list[str], weight_selectors: Any
 ) -> dict[str, Any]:
-    rows = [[property_of(e, name) for name in selectors] for e in source]
-    weights = None
-    if weight_selectors:
-        weights = [property_of(e, weight_selectors[0]) for e in source]
-    return reduce_records(reducer, rows, weights)
+    def columns(names: list[str]) -> list[list[Any]]:
+        return [[property_of(e, name) for name in names] for e in source]
+
+    weights = columns(weight_selectors) if weight_selectors else None
+    return reduce_records(reducer, columns(selectors), weights)
 
 
 def _values(source: Collection, name: str) -> list[Any]:
@@ -370,7 +569,7 @@ AGGREGATES: dict[str, Callable[[list[Any]], Any]] = {
     "count": len,
     "min": lambda values: min(values, default=None),
     "max": lambda values: max(values, default=None),
-    "histogram": lambda values: {_text(k): n for k, n in Counter(values).items()},
+    "histogram": lambda values: {text(k): n for k, n in Counter(values).items()},
     "count_distinct": lambda values: len({repr(value) for value in values}),
 }
 
@@ -390,12 +589,28 @@ NUMERIC_AGGREGATES: dict[str, Callable[[list[float]], Any]] = {
 }
 
 
-def _text(value: Any) -> str:
-    return str(value)
-
-
 def _aggregate(function: Callable[[list[Any]], Any], values: Any) -> Callable[..., Any]:
     return lambda source, name: function(values(source, name))
+
+
+@algorithm("AggregateFeatureCollection.stats")
+def stats(source: Collection, name: str) -> dict[str, Any]:
+    values = _numbers(source, name)
+    total = sum(values)
+    return {
+        "total_count": len(source),
+        "valid_count": len(values),
+        "weight_sum": len(values),
+        "weighted_sum": total,
+        "sum": total,
+        "sum_sq": sum(value**2 for value in values),
+        **{key: AGGREGATES[key](values) for key in ("min", "max")},
+        **{key: NUMERIC_AGGREGATES[key](values) for key in SPREADS},
+    }
+
+
+#: The parts of `aggregate_stats` beside sums, counts and ends.
+SPREADS = ("mean", "total_var", "total_sd", "sample_var", "sample_sd")
 
 
 for _name, _function in AGGREGATES.items():

@@ -1,11 +1,12 @@
-"""Element-wise operations: one table for numbers and images (and arrays, later).
+"""Element-wise operations: one table for numbers, images and arrays.
 
 Division by zero gives 0, `mod` keeps the dividend's sign, integer casts saturate
 (https://developers.google.com/earth-engine/apidocs/ee-number-divide and siblings).
 """
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from emulator.raster import (
     PixelType,
     pointwise,
 )
-from emulator.registry import algorithm
+from emulator.registry import Long, algorithm
 
 TypeRule = Callable[..., PixelType]
 
@@ -36,9 +37,22 @@ class Operation:
     result_type: TypeRule
     raw: bool = False  # the inputs keep their own types (comparisons, casts)
 
+    def __call__(self, kind: PixelType, *arrays: Array) -> Array:
+        """Return the results for arrays, in the numpy type of the result's type."""
+        dtype = kind.dtype
+        if self.raw:
+            return self.apply(*arrays).astype(dtype, copy=False)
+        return self.apply(*[a.astype(dtype, copy=False) for a in arrays])
+
 
 def union(*types: PixelType) -> PixelType:
     """Return the type that holds all inputs' values."""
+    kind = _scalar_union(types)
+    dimensions = max(t.dimensions for t in types)
+    return replace(kind, dimensions=dimensions) if dimensions else kind
+
+
+def _scalar_union(types: Sequence[PixelType]) -> PixelType:
     for kind in (DOUBLE, FLOAT):
         if any(t.precision == kind.precision for t in types):
             return kind
@@ -92,8 +106,12 @@ def _int64(*types: PixelType) -> PixelType:
     return INT64
 
 
-def _same(kind: PixelType) -> PixelType:
-    return kind
+def _signed(kind: PixelType) -> PixelType:
+    """Return the smallest signed integer type that can hold the input."""
+    if kind.precision != "int":
+        return INT64
+    holds = (t for t in SIGNED if t.min <= _low(kind) and _high(kind) <= t.max)
+    return next(holds, INT64)
 
 
 def _rounded(kind: PixelType) -> PixelType:
@@ -126,7 +144,41 @@ def _abs(a: Array) -> Array:
 
 
 def _round(a: Array) -> Array:
-    return np.floor(a + 0.5)
+    """Round halves up."""
+    return np.floor(a + 0.5) if a.dtype.kind == "f" else a
+
+
+def _bit_count(a: Array) -> Array:
+    return np.bitwise_count(a.astype(np.int64).view(np.uint64))
+
+
+#: Coefficients of Lanczos' approximation of the gamma function for g = 607/128, from the
+#: constant to 1/(x + 14) (Godfrey 2001, as in Apache Commons Math's Gamma.lanczos).
+LANCZOS = (
+    0.99999999999999709182,
+    57.156235665862923517,
+    -59.597960355475491248,
+    14.136097974741747174,
+    -0.49191381609762019978,
+    0.33994649984811888699e-4,
+    0.46523628927048575665e-4,
+    -0.98374475304879564677e-4,
+    0.15808870322491248884e-3,
+    -0.21026444172410488319e-3,
+    0.21743961811521264320e-3,
+    -0.16431810653676389022e-3,
+    0.84418223983852743293e-4,
+    -0.26190838401581408670e-4,
+    0.36899182659531622704e-5,
+)
+
+
+def _lanczos(a: Array) -> Array:
+    return LANCZOS[0] + sum(c / (a + i) for i, c in enumerate(LANCZOS[1:], 1))
+
+
+def _gammainc(x: Array, a: Array) -> Array:
+    return special.gammainc(a, x)
 
 
 def _first_nonzero(a: Array, b: Array) -> Array:
@@ -143,15 +195,20 @@ def _quiet(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return apply
 
 
-def cast_values(values: Array, kind: PixelType) -> Array:
-    """Convert values, saturating at the ends of an integer type."""
+def cast_values(
+    values: Array, kind: PixelType, whole: Callable[[Array], Array] = np.trunc
+) -> Array:
+    """Convert values, saturating at the ends of an integer type.
+
+    `whole` makes integers of fractions: numbers and images are cut ("lose decimal precision",
+    https://developers.google.com/earth-engine/apidocs/ee-number-int), arrays are rounded.
+    """
     dtype = kind.dtype
     if kind.precision != "int" or values.dtype == dtype:
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     if values.dtype.kind == "f":
-        # Cut, not rounded: ee.Number's casts "lose decimal precision".
-        values = np.nan_to_num(np.trunc(values), nan=0)
+        values = np.nan_to_num(whole(values), nan=0)
         high = np.nextafter(2.0**63, 0) if dtype == np.int64 else limits.max
         return np.clip(values, limits.min, high).astype(dtype)
     return np.clip(values, limits.min, limits.max).astype(dtype)
@@ -183,14 +240,13 @@ BINARY = {
     "bitwiseXor": Operation(np.bitwise_xor, _bits),
     "leftShift": Operation(np.left_shift, _int64),
     "rightShift": Operation(np.right_shift, _bits),
+    "gammainc": Operation(_gammainc, _floating),
 }
 
 UNARY = {
     "not": Operation(np.logical_not, _boolean, raw=True),
-    "bitwiseNot": Operation(np.bitwise_not, _int64),
-    "bitCount": Operation(
-        lambda a: np.bitwise_count(a.view(np.uint64)), lambda kind: PixelType("int", 0, 64)
-    ),
+    "bitwiseNot": Operation(np.bitwise_not, _signed),
+    "bitCount": Operation(_bit_count, lambda kind: PixelType("int", 0, 64), raw=True),
     "abs": Operation(_abs, _absolute, raw=True),
     "signum": Operation(np.sign, lambda kind: PixelType("int", -1, 1), raw=True),
     "floor": Operation(np.floor, _rounded, raw=True),
@@ -220,6 +276,7 @@ UNARY = {
             "erfc": special.erfc,
             "erfInv": special.erfinv,
             "erfcInv": special.erfcinv,
+            "lanczos": _lanczos,
         }.items()
     },
 }
@@ -246,6 +303,7 @@ SPELLINGS = {
     "rightShift": ("right_shift",),
 }
 OPERATIONS = BINARY | UNARY
+SIGNED = [kind for kind in CASTS.values() if kind.precision == "int" and kind.min < 0]
 
 
 def number_operation(name: str, *values: float) -> int | float:
@@ -259,7 +317,12 @@ def number_operation(name: str, *values: float) -> int | float:
     else:
         arrays = [np.asarray(value).astype(dtype) for value in values]
     result = np.asarray(operation.apply(*arrays))
-    return result.astype(dtype).item()
+    return computed(result.astype(dtype).item())
+
+
+def computed(number: float) -> int | float:
+    """Return a number as Earth Engine keeps what it has computed: integers in 64 bits."""
+    return Long(number) if isinstance(number, int) else number
 
 
 def number_type(value: float) -> PixelType:
@@ -314,19 +377,9 @@ def pairs(name: str, left: Image, right: Image) -> list[tuple[Band, Band]]:
 
 def _band(operation: Operation, named: Band, inputs: Sequence[Band]) -> Band:
     kind = operation.result_type(*[band.pixel_type for band in inputs])
-    dtype = kind.dtype
-    if operation.raw:
-
-        def function(*arrays: Array) -> Array:
-            return operation.apply(*arrays).astype(dtype, copy=False)
-    else:
-
-        def function(*arrays: Array) -> Array:
-            return operation.apply(*[a.astype(dtype, copy=False) for a in arrays])
-
     first = inputs[0]
     template = Band(named.name, kind, first.grid, first.compute, (), first.extent)
-    return pointwise(template, inputs, function, kind)
+    return pointwise(template, inputs, functools.partial(operation, kind), kind)
 
 
 def cast_image(image: Image, kind: PixelType) -> Image:
@@ -336,33 +389,26 @@ def cast_image(image: Image, kind: PixelType) -> Image:
 
 def cast_band(band: Band, kind: PixelType) -> Band:
     """Convert a band to a type, saturating at its ends."""
-    if band.pixel_type == kind:
+    if band.pixel_type == replace(kind, dimensions=band.pixel_type.dimensions):
         return band
     return pointwise(band, [band], lambda data: cast_values(data, kind), kind)
 
 
 def _cast_number(value: float, kind: PixelType) -> int | float:
-    return cast_values(np.asarray(value), kind).item()
+    return computed(cast_values(np.asarray(value), kind).item())
 
 
-def _register() -> None:
+def register(
+    family: str, operation: Callable[..., Any], cast: Callable[[Any, PixelType], Any]
+) -> None:
+    """Register the whole table for a family of values: Number, Image or Array."""
     for name in OPERATIONS:
         for spelling in (name, *SPELLINGS.get(name, ())):
-            algorithm(f"Image.{spelling}")(_bound(image_operation, name))
-            algorithm(f"Number.{spelling}")(_bound(number_operation, name))
-    spellings = {name: name for name in CASTS} | CAST_ALIASES
-    for spelling, name in spellings.items():
+            algorithm(f"{family}.{spelling}")(functools.partial(operation, name))
+    for spelling, name in ({name: name for name in CASTS} | CAST_ALIASES).items():
         for form in (spelling, f"to{spelling[0].upper()}{spelling[1:]}"):
-            algorithm(f"Image.{form}")(_with(cast_image, CASTS[name]))
-            algorithm(f"Number.{form}")(_with(_cast_number, CASTS[name]))
+            algorithm(f"{family}.{form}")(lambda value, kind=CASTS[name]: cast(value, kind))
 
 
-def _bound(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    return lambda *values: function(name, *values)
-
-
-def _with(function: Callable[..., Any], kind: PixelType) -> Callable[..., Any]:
-    return lambda value: function(value, kind)
-
-
-_register()
+register("Number", number_operation, _cast_number)
+register("Image", image_operation, cast_image)

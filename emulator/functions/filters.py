@@ -1,8 +1,9 @@
 """Filters: tests on an element, or on a pair of elements in a join."""
 
 import operator
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +12,9 @@ import shapely
 
 from emulator.errors import EarthEngineError
 from emulator.functions.dates import Date, DateRange, contains, date, ends
-from emulator.functions.geometry import PREDICATES
+from emulator.functions.geometry import PREDICATES, Geometry, area, distance
 from emulator.functions.values import property_of
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, type_name
 from emulator.stored import StoredCollection
 
 Test = Callable[[Any, Any], bool]
@@ -33,6 +34,7 @@ class Filter:
 
     test: Test
     rows: Rows = _one_by_one
+    measure: Callable[[Any, Any], float | None] | None = None  # of a pair in a join
 
     type_name = "Filter"
 
@@ -41,6 +43,8 @@ class Filter:
 def _filter(value: Any) -> Filter:
     if isinstance(value, Filter):
         return value
+    if isinstance(value, str):
+        return expression(value)
     raise InvalidTypeError
 
 
@@ -60,6 +64,12 @@ def _binary(name: str, compare: Callable[[Any, Any], bool]) -> Callable[..., Fil
         left_value: Any,
         error: Any = None,
     ) -> Filter:
+        if (left_field is None) == (left_value is None) or (right_field is None) == (
+            right_value is None
+        ):
+            raise EarthEngineError(
+                f"Filter.{name}: Each side needs a field or a value, and not both."
+            )
         left, right = _operand(left_field, left_value), _operand(right_field, right_value)
 
         def test(element: Any, other: Any) -> bool:
@@ -147,6 +157,26 @@ def _geometric(test: Callable[..., Any]) -> Callable[[Any, Any], bool]:
     return compare
 
 
+#: Names of kinds of values that take in other kinds.
+SUPERTYPES = {
+    "Integer": {"Number", "Long", "Float"},
+    "Long": {"Number", "Float"},
+    "Float": {"Number"},
+    "Feature": {"Element"},
+    "Image": {"Element"},
+    "FeatureCollection": {"Element"},
+    "ImageCollection": {"Element", "FeatureCollection"},
+}
+
+
+def _has_type(value: Any, wanted: str) -> bool:
+    name = type_name(value)
+    names = {name, "Object"} | SUPERTYPES.get(name, set())
+    if isinstance(value, Geometry):
+        names.add(value.shape.geom_type)
+    return wanted in names
+
+
 COMPARISONS: dict[tuple[str, ...], Callable[[Any, Any], bool]] = {
     ("eq", "equals"): lambda a, b: _plain(a) == _plain(b),
     ("neq", "notEquals"): lambda a, b: _plain(a) != _plain(b),
@@ -159,22 +189,49 @@ COMPARISONS: dict[tuple[str, ...], Callable[[Any, Any], bool]] = {
     ("stringEndsWith",): lambda a, b: a.endswith(b),
     ("listContains",): lambda a, b: b in a,
     ("inList",): lambda a, b: a in b,
+    ("hasType",): _has_type,
     ("dateRangeContains",): _date_range_contains,
     ("intersects",): _geometric(PREDICATES["intersects"]),
     ("disjoint",): _geometric(PREDICATES["disjoint"]),
     ("contains",): _geometric(PREDICATES["contains"]),
     ("isContained",): _geometric(PREDICATES["containedIn"]),
 }
+COMPARED = {names[-1]: compare for names, compare in COMPARISONS.items()}
 for _names, _compare in COMPARISONS.items():
     algorithm(*(f"Filter.{name}" for name in _names))(_binary(_names[-1], _compare))
 
 
+def _measured(name: str, limit: float, operands: Sequence[Any], measure: Any) -> Filter:
+    """Make a filter that passes up to a limit of a measure, which joins can save."""
+    make = _binary(name, lambda a, b: (between := measure(a, b)) is not None and between <= limit)
+    left_field, right_value, right_field, left_value = operands
+    left, right = _operand(left_field, left_value), _operand(right_field, right_value)
+    condition = make(*operands)
+    return replace(condition, measure=lambda a, b: measure(left(a), right(b)))
+
+
 @algorithm("Filter.maxDifference")
-def max_difference(
-    limit: float, left_field: Any, right_value: Any, right_field: Any, left_value: Any
-) -> Filter:
-    make = _binary("maxDifference", lambda a, b: abs(_plain(a) - _plain(b)) <= limit)
-    return make(left_field, right_value, right_field, left_value)
+def max_difference(limit: float, *operands: Any) -> Filter:
+    return _measured("maxDifference", limit, operands, lambda a, b: abs(_plain(a) - _plain(b)))
+
+
+@algorithm("Filter.withinDistance")
+def within_distance(limit: float, *operands_and_error: Any) -> Filter:
+    *operands, error = operands_and_error
+
+    def measure(a: Any, b: Any) -> float | None:
+        return distance(coerce("Geometry", a), coerce("Geometry", b), error, None, False)
+
+    return _measured("withinDistance", limit, operands, measure)
+
+
+@algorithm("Filter.area")
+def area_within(low: float, high: float, error: Any, selector: str | None) -> Filter:
+    def test(element: Any, other: Any) -> bool:
+        shape = property_of(element, selector or ".geo")
+        return shape is not None and low <= area(coerce("Geometry", shape), error, None) <= high
+
+    return Filter(test)
 
 
 @algorithm("Filter.and")
@@ -271,3 +328,119 @@ def calendar_range(start: int, end: int | None, field: str) -> Filter:
 @algorithm("Filter.dayOfYear")
 def day_of_year(start: int, end: int) -> Filter:
     return calendar_range(start, end, "day_of_year")
+
+
+FILTER_TOKEN = re.compile(
+    r"""\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<text>"[^"]*"|'[^']*')
+    |(?P<name>[A-Za-z_.:][\w.:]*)
+    |(?P<symbol>==|!=|<=|>=|&&|\|\||[<>!()\[\],]))""",
+    re.VERBOSE,
+)
+OPERATORS = {
+    "==": "equals",
+    "!=": "notEquals",
+    "<": "lessThan",
+    "<=": "lessThanOrEquals",
+    ">": "greaterThan",
+    ">=": "greaterThanOrEquals",
+}
+
+
+@algorithm("Filter.expression")
+def expression(text: str) -> Filter:
+    """Read a filter: comparisons of a property with a value, joined and negated."""
+    return _FilterText(text).read()
+
+
+class _FilterText:
+    """A parser by recursive descent: or, and, not, comparison."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[tuple[str, str]] = []
+        position = 0
+        while position < len(text.rstrip()):
+            found = FILTER_TOKEN.match(text, position)
+            if not found:
+                raise self._error()
+            self._tokens.append((found.lastgroup or "", found[found.lastgroup or 0]))
+            position = found.end()
+
+    def read(self) -> Filter:
+        """Return the filter that the whole text is."""
+        condition = self._any_of()
+        if self._tokens:
+            raise self._error()
+        return condition
+
+    def _error(self) -> EarthEngineError:
+        return EarthEngineError(f"Filter.expression: Cannot parse '{self._text}'.")
+
+    def _accept(self, *texts: str) -> str | None:
+        if self._tokens and self._tokens[0][1] in texts and self._tokens[0][0] != "text":
+            return self._tokens.pop(0)[1]
+        return None
+
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise self._error()
+
+    def _any_of(self) -> Filter:
+        parts = [self._all_of()]
+        while self._accept("||", "or"):
+            parts.append(self._all_of())
+        return either(parts) if len(parts) > 1 else parts[0]
+
+    def _all_of(self) -> Filter:
+        parts = [self._one()]
+        while self._accept("&&", "and"):
+            parts.append(self._one())
+        return both(parts) if len(parts) > 1 else parts[0]
+
+    def _one(self) -> Filter:
+        if self._accept("!", "not"):
+            return negated(self._one())
+        if self._accept("("):
+            condition = self._any_of()
+            self._expect(")")
+            return condition
+        return self._comparison()
+
+    def _comparison(self) -> Filter:
+        left = self._operand()
+        if self._accept("in"):
+            return _binary("inList", lambda a, b: a in b)(
+                left.get("field"), self._list(), None, None
+            )
+        operator = self._accept(*OPERATORS)
+        if operator is None:
+            raise self._error()
+        right = self._operand()
+        name = OPERATORS[operator]
+        return _binary(name, COMPARED[name])(
+            left.get("field"), right.get("value"), right.get("field"), left.get("value")
+        )
+
+    def _operand(self) -> dict[str, Any]:
+        if not self._tokens:
+            raise self._error()
+        kind, text = self._tokens.pop(0)
+        match kind:
+            case "number":
+                return {"value": float(text)}
+            case "text":
+                return {"value": text[1:-1]}
+            case "name":
+                return {"field": text}
+        raise self._error()
+
+    def _list(self) -> list[Any]:
+        opening = self._accept("[", "(")
+        if opening is None:
+            raise self._error()
+        items = []
+        while not self._accept("]", ")"):
+            items.append(self._operand().get("value"))
+            self._accept(",")
+        return items

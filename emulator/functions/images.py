@@ -1,15 +1,19 @@
 """Images: loading, bands, masks, grids, and reductions of stacks."""
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from rasterio.features import rasterize
 from scipy.special import ndtri
 
+from emulator.array_pixels import choose
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.arrays import EEArray
 from emulator.functions.elementwise import (
     cast_band,
     cast_values,
@@ -20,6 +24,7 @@ from emulator.functions.elementwise import (
 from emulator.functions.geometry import Geometry
 from emulator.functions.reducers import Reducer, named
 from emulator.functions.values import Collection, catalogue, not_found
+from emulator.patterns import compiled, replaced, selects
 from emulator.raster import (
     BOOLEAN,
     DEFAULT_GRID,
@@ -37,6 +42,9 @@ from emulator.raster import (
     combined,
     constant_band,
     coordinates,
+    export_grid,
+    footprint,
+    is_uniform,
     is_valid_everywhere,
     masked_outside,
     ones,
@@ -44,9 +52,10 @@ from emulator.raster import (
     pointwise,
     reprojected,
     stored_band,
+    typed,
 )
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
-from emulator.stored import StoredImage
+from emulator.stored import StoredBand, StoredImage
 
 LOADED_IMAGES = 4096  # kept, so that a season of scenes is not made anew by every graph
 
@@ -57,7 +66,7 @@ def image(value: Any) -> Image:
     match value:
         case Image():
             return value
-        case bool() | int() | float():
+        case bool() | int() | float() | EEArray():
             return constant(value)
         case str():
             return load(value, None)
@@ -82,9 +91,36 @@ def load(asset: str, version: Any) -> Image:
 @functools.lru_cache(LOADED_IMAGES)
 def load_image(stored: StoredImage) -> Image:
     """Return a stored image; its bands are made when they are asked for."""
-    footprint = Geometry(stored.footprint, geodesic=False) if stored.footprint else None
+    outline = Geometry(stored.footprint, geodesic=False) if stored.footprint else None
     properties = {"system:index": stored.index, **stored.properties}
-    return Image(lambda: [stored_band(b) for b in stored.bands], properties, footprint, stored.id)
+    return Image(lambda: [stored_band(b) for b in stored.bands], properties, outline, stored.id)
+
+
+@algorithm("Image.loadGeoTIFF")
+def load_geotiff(uri: str) -> Image:
+    path = catalogue().geotiff(uri)
+    try:
+        with rasterio.open(path, driver="GTiff") as file:
+            stored = [_file_band(file, path, index) for index in file.indexes]
+    except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
+        raise EarthEngineError(f"Image.loadGeoTIFF: Unable to load '{uri}'.") from error
+    loaded = Image([stored_band(band) for band in stored])
+    return Image(loaded.bands, {}, Geometry(footprint(loaded, export_grid(loaded)), geodesic=False))
+
+
+def _file_band(file: rasterio.DatasetReader, path: Path, index: int) -> StoredBand:
+    if file.crs is None:
+        raise EarthEngineError("Image.loadGeoTIFF: The GeoTIFF has no projection.")
+    return StoredBand(
+        name=f"B{index - 1}",
+        dtype=file.dtypes[index - 1],
+        crs=file.crs.to_string(),
+        transform=tuple(file.transform)[:6],
+        width=file.width,
+        height=file.height,
+        path=path,
+        index=index,
+    )
 
 
 @algorithm("Image.constant")
@@ -97,6 +133,8 @@ def constant(value: Any) -> Image:
 
 
 def _constant(name: str, value: Any) -> Band:
+    if isinstance(value, EEArray):
+        return constant_band(name, value.values, value.band_type)
     if not isinstance(value, bool | int | float):
         raise NotImplementedByEmulator("An image of constants that are not numbers")
     return constant_band(name, value, number_type(value))
@@ -220,9 +258,9 @@ def _positions(names: tuple[str, ...], selector: Any) -> list[int]:
     if selector in names:
         return [i for i, name in enumerate(names) if name == selector]
     try:
-        found = [i for i, name in enumerate(names) if re.fullmatch(selector, name)]
-    except re.error as error:
-        raise EarthEngineError(f"Image.select: Bad pattern '{selector}'.") from error
+        found = [i for i, name in enumerate(names) if selects(selector, name)]
+    except TypeError as error:
+        raise EarthEngineError(f"Image.select: Bad selector {selector!r}.") from error
     if not found:
         raise EarthEngineError(
             f"Image.select: Band pattern '{selector}' did not match any bands. "
@@ -255,6 +293,17 @@ def rename(source: Image, names: list[str]) -> Image:
     if len(set(names)) != len(names):
         raise EarthEngineError("Image.rename: Duplicate band names.")
     return source.with_bands([b.renamed(n) for b, n in zip(source.bands, names, strict=True)])
+
+
+@algorithm("Image.regexpRename")
+def regexp_rename(source: Image, regex: str, replacement: str, every: bool) -> Image:
+    pattern = compiled(regex)
+    return rename(source, [replaced(name, pattern, replacement, every) for name in source.names])
+
+
+@algorithm("Image.slice")
+def slice_bands(source: Image, start: int, end: int | None) -> Image:
+    return source.with_bands(source.bands[start:end])
 
 
 @algorithm("Image.addBands")
@@ -356,10 +405,10 @@ def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels, filler = read(band, box), read(by, box)
             if is_valid_everywhere(pixels.mask):
-                return Pixels(pixels.data.astype(kind.dtype, copy=False), pixels.mask)
+                return Pixels(typed(pixels.data, kind), pixels.mask)
             valid = pixels.mask > 0
             return Pixels(
-                np.where(valid, pixels.data, filler.data).astype(kind.dtype, copy=False),
+                typed(choose(valid, pixels.data, filler.data), kind),
                 np.where(valid, pixels.mask, filler.mask),
             )
 
@@ -380,8 +429,7 @@ def where(source: Image, test: Image, value: Image) -> Image:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels, condition, new = read(band, box), read(by, box), read(other, box)
             use = (condition.data != 0) & (condition.mask > 0) & (new.mask > 0)
-            data = np.where(use, new.data, pixels.data).astype(kind.dtype, copy=False)
-            return Pixels(data, pixels.mask)
+            return Pixels(typed(choose(use, new.data, pixels.data), kind), pixels.mask)
 
         return band.derived(compute, [band, by, other], kind)
 
@@ -401,14 +449,17 @@ def blend(bottom: Image, top: Image) -> Image:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             under, over = read(low, box), read(high, box)
             share = over.mask + under.mask * (1 - over.mask)
+            if kind.dimensions:  # arrays do not mix: the top shows where it is
+                return Pixels(choose(over.mask > 0, over.data, under.data), share)
             mixed = over.data * over.mask + under.data * (under.mask * (1 - over.mask))
             data = np.divide(mixed, share, out=np.zeros(box.shape), where=share > 0)
             return Pixels(_rounded(data, kind), share)
 
         return low.derived(compute, [low, high], kind)
 
-    named_bands = pairs("blend", bottom, top)
-    return bottom.with_bands([blended(a, b) for a, b in named_bands])
+    named = top if len(top.bands) > len(bottom.bands) else bottom
+    bands = [blended(a, b) for a, b in pairs("blend", bottom, top)]
+    return bottom.with_bands([b.renamed(n) for b, n in zip(bands, named.names, strict=True)])
 
 
 def _rounded(data: Array, kind: PixelType) -> Array:
@@ -560,6 +611,8 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
     """Return a band for each output of a reducer; `bands` are those of each input."""
     if reducer.objects:
         raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
+    if any(band.pixel_type.dimensions for each in bands for band in each) and _picks(reducer):
+        return [_picked(bands[0], reducer, name) for name in names]
     inputs = [band for each in bands for band in each]
     kinds = [union(*[band.pixel_type for band in each]) for each in bands]
 
@@ -567,7 +620,7 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
         values, weights = [], []
         for each, kind in zip(bands, kinds, strict=True):
             pixels = [read(band, box) for band in each]
-            values.append(np.stack([p.data for p in pixels], dtype=kind.dtype, casting="unsafe"))
+            values.append(_stacked_data([p.data for p in pixels], kind))
             weights.append(_stacked_masks([p.mask for p in pixels]))
         return Pixels(reducer.compute(values, weights), None)
 
@@ -575,15 +628,46 @@ def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[s
 
     def output(index: int, name: str) -> Band:
         kind = reducer.types[index] or kinds[0]
+        if reducer.elementwise:
+            kind = replace(kind, dimensions=kinds[0].dimensions)
 
         def pick(box: PixelBox, read: Reader) -> Pixels:
             values, valid = read(outputs, box).data[index]
             mask = ones(box.shape) if valid.all() else valid.astype(np.float32)
+            if values.dtype == object:  # arrays of different lengths
+                return Pixels(values, mask)
             return Pixels(values.astype(kind.dtype, copy=False), mask)
 
         return Band(name, kind, DEFAULT_GRID, pick, [outputs])
 
     return [output(i, name) for i, name in enumerate(names)]
+
+
+def _picks(reducer: Reducer) -> bool:
+    return reducer.outputs[0] in ("first", "firstNonNull", "last", "lastNonNull")
+
+
+def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
+    """Return the first or last valid pixels of bands of arrays."""
+    inputs = bands if reducer.outputs[0].startswith("first") else bands[::-1]
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        data, mask = read(inputs[0], box)
+        for band in inputs[1:]:
+            below = read(band, box)
+            data = choose(mask > 0, data, below.data)
+            mask = np.where(mask > 0, mask, below.mask)
+        return Pixels(data, mask)
+
+    return Band(name, union(*[b.pixel_type for b in bands]), DEFAULT_GRID, compute, inputs)
+
+
+def _stacked_data(data: Sequence[Array], kind: PixelType) -> Array:
+    """Stack images; those of one value each take no more memory than the values."""
+    if all(is_uniform(array) for array in data):
+        values = np.array([array.flat[0] for array in data], dtype=kind.dtype)
+        return np.broadcast_to(values[:, None, None], (len(data), *data[0].shape))
+    return np.stack(data, dtype=kind.dtype, casting="unsafe")
 
 
 def _stacked_masks(masks: Sequence[Array]) -> Array:
@@ -656,6 +740,43 @@ for _name in ("min", "max", "count", "sum", "product", "mean", "and", "or", "med
 @algorithm("ImageCollection.mosaic")
 def mosaic(collection: Collection) -> Image:
     return _shortcut("last")(collection)
+
+
+@algorithm("ImageCollection.qualityMosaic")
+def quality_mosaic(collection: Collection, quality: str) -> Image:
+    """Take every pixel's bands from the image where the quality is highest."""
+    images = [image(item) for item in collection]
+    ranks = [matching(item, quality)[0] for item in images]
+
+    def best(box: PixelBox, read: Reader) -> Pixels:
+        highest, position = np.full(box.shape, -np.inf), np.full(box.shape, -1)
+        for i, band in enumerate(ranks):
+            data, mask = read(band, box)
+            better = (mask > 0) & ((data > highest) | (position < 0))
+            highest, position = np.where(better, data, highest), np.where(better, i, position)
+        return Pixels(position, ones(box.shape))
+
+    chosen = Band("", DOUBLE, DEFAULT_GRID, best, ranks)
+
+    def from_best(name: str, bands: dict[int, Band]) -> Band:
+        kind = union(*[band.pixel_type for band in bands.values()])
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            position = read(chosen, box).data
+            data, mask = np.zeros(box.shape, kind.dtype), np.zeros(box.shape, np.float32)
+            for i, band in bands.items():
+                pixels, here = read(band, box), position == i
+                np.copyto(data, pixels.data, where=here, casting="unsafe")
+                np.copyto(mask, pixels.mask, where=here)
+            return Pixels(data, mask)
+
+        return Band(name, kind, DEFAULT_GRID, compute, [chosen, *bands.values()])
+
+    named_bands: dict[str, dict[int, Band]] = {}
+    for i, item in enumerate(images):
+        for band in item.bands:
+            named_bands.setdefault(band.name, {})[i] = band
+    return Image([from_best(name, bands) for name, bands in named_bands.items()])
 
 
 @algorithm("ImageCollection.toBands")
@@ -733,6 +854,46 @@ def remap(source: Image, old: list[float], new: list[float], default: Any, name:
     return source.with_bands([derived])
 
 
-@algorithm("Image.resample")
-def resample(source: Image, mode: str) -> Image:
-    raise NotImplementedByEmulator(f"Image.resample('{mode}')")
+# What lies outside the range of a piecewise linear function becomes.
+OUTSIDE = ("extrapolate", "clamp", "mask", "input")
+
+
+@algorithm("Image.interpolate")
+def interpolate(source: Image, x: list[float], y: list[float], behavior: str) -> Image:
+    if len(x) != len(y) or len(x) < 2 or np.any(np.diff(x) <= 0):
+        raise EarthEngineError(
+            "Image.interpolate: x must be strictly increasing, and as long as y (at least 2)."
+        )
+    if behavior not in OUTSIDE:
+        raise EarthEngineError(f"Image.interpolate: Unknown behavior '{behavior}'.")
+    slopes = np.diff(y) / np.diff(x)
+    band = source.bands[0]
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        data, mask = read(band, box)
+        data = data.astype(float)
+        inside = (data >= x[0]) & (data <= x[-1])
+        if behavior == "extrapolate":
+            piece = np.clip(np.searchsorted(x, data, side="right") - 1, 0, len(slopes) - 1)
+            return Pixels(np.take(y, piece) + slopes[piece] * (data - np.take(x, piece)), mask)
+        values = np.interp(data, x, y)
+        if behavior == "input":
+            values = np.where(inside, values, data)
+        return Pixels(values, mask * inside if behavior == "mask" else mask)
+
+    return source.with_bands([band.derived(compute, [band], DOUBLE)])
+
+
+@algorithm("Image.polynomial")
+def polynomial(source: Image, coefficients: list[float]) -> Image:
+    return source.with_bands(
+        [
+            pointwise(
+                band,
+                [band],
+                lambda data: np.polynomial.polynomial.polyval(data.astype(float), coefficients),
+                DOUBLE,
+            )
+            for band in source.bands
+        ]
+    )

@@ -1,251 +1,203 @@
-"""Kernels and what is computed with a pixel's neighbours.
+"""What is computed with a pixel's neighbours.
 
-Kernels in pixels are in pixels of the grid that is asked for, so the output scale decides
-what a neighbour is; kernels in metres cover the same ground at every scale.
+A band reads the box that is asked for with a margin, and computes it from that, so tiles
+need not know of each other. Functions that take `Pixels` and weights get the margin that
+the weights reach over, and return the pixels without it.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal, sparse
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
 from emulator.functions.reducers import Reducer, named
 from emulator.raster import (
+    DEFAULT_GRID,
     DOUBLE,
     FLOAT,
+    INT64,
     Array,
     Band,
     Image,
     PixelBox,
     Pixels,
+    PixelType,
     Reader,
     is_valid_everywhere,
+    metres_per_unit,
     ones,
+    spatial_reference,
 )
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import algorithm
 
-MAX_RADIUS = 512  # pixels (https://developers.google.com/earth-engine/apidocs/ee-kernel-circle)
+STACKED = 2**24  # values of neighbours that are held in memory at once
+DIRECT_CELLS = 15**2  # of a kernel: with more, a Fourier transform is faster than a sum
+MAX_OBJECT = 1024  # pixels (https://developers.google.com/earth-engine/guides/image_objects)
 
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """Weights around a centre, as a function of the pixels' size in metres."""
-
-    weights: Callable[[float], Array]  # rows and columns are odd in number, the centre is 0, 0
-
-    type_name = "Kernel"
+Focal = Callable[[Pixels, Array], Pixels]
 
 
-@coercion("Kernel")
-def _kernel(value: Any) -> Kernel:
-    if isinstance(value, Kernel):
-        return value
-    raise InvalidTypeError
+def _reach(weights: Array) -> tuple[int, int]:
+    """Return how many columns and rows a kernel reaches over."""
+    return weights.shape[1] // 2, weights.shape[0] // 2
 
 
-def _finished(weights: Array, normalize: bool, magnitude: float) -> Array:
-    total = weights.sum()
-    return weights * (magnitude / total if normalize and total else magnitude)
+def _inner(values: Array, columns: int, rows: int) -> Array:
+    return values[rows : values.shape[0] - rows, columns : values.shape[1] - columns]
 
 
-def _radius(radius: float, units: str, scale: float) -> float:
-    if units.lower() in ("meters", "m"):
-        radius = radius / scale
-    elif units.lower() != "pixels":
-        raise EarthEngineError(f"Kernel: Unknown units '{units}'.")
-    if radius > MAX_RADIUS:
-        raise EarthEngineError(f"Kernel: Radius {radius:g} is larger than {MAX_RADIUS} pixels.")
-    return radius
+def _inner_pixels(pixels: Pixels, columns: int, rows: int) -> Pixels:
+    data = _inner(pixels.data, columns, rows)
+    if is_valid_everywhere(pixels.mask):
+        return Pixels(data, ones(data.shape))
+    return Pixels(data, _inner(pixels.mask, columns, rows))
 
 
-def _offsets(radius: float) -> tuple[Array, Array]:
-    reach = math.floor(radius)
-    steps = np.arange(-reach, reach + 1)
-    return np.abs(steps)[:, None], np.abs(steps)[None, :]
+def _present(pixels: Pixels) -> Array:
+    """Return the values, with 0 where they are masked."""
+    if is_valid_everywhere(pixels.mask):
+        return pixels.data
+    return np.where(pixels.mask > 0, pixels.data, 0)
 
 
-#: Inside or outside, from the distances to the centre in rows and columns and the radius.
-SHAPES: dict[str, Callable[[Array, Array, float], Array]] = {
-    "square": lambda y, x, r: (x <= r) & (y <= r),
-    "circle": lambda y, x, r: x**2 + y**2 <= r**2,
-    "diamond": lambda y, x, r: x + y <= r,
-    "plus": lambda y, x, r: (x == 0) | (y == 0),
-    "cross": lambda y, x, r: x == y,
-    "octagon": lambda y, x, r: (np.maximum(x, y) <= r) & (x + y <= r * math.sqrt(2)),
-}
-#: Distances to the centre.
-DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
-    "euclidean": np.hypot,
-    "manhattan": np.add,
-    "chebyshev": np.maximum,
-}
+def focal(band: Band, kernel: Kernel, run: Focal, kind: PixelType, times: int = 1) -> Band:
+    """Return a band computed from each pixel's neighbours, `times` one after the other."""
 
-
-def shape_kernel(name: str, radius: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-    """Return a kernel that is constant inside a shape."""
-
-    def weights(scale: float) -> Array:
-        reach = _radius(radius, units, scale)
-        inside = SHAPES[name](*_offsets(reach), reach)
-        return _finished(inside.astype(float), normalize, magnitude)
-
-    return Kernel(weights)
-
-
-def _register_kernels() -> None:
-    for name in SHAPES:
-        algorithm(f"Kernel.{name}")(
-            lambda radius, units, normalize, magnitude, name=name: shape_kernel(
-                name, radius, units, normalize, magnitude
-            )
-        )
-    for name, distance in DISTANCES.items():
-        algorithm(f"Kernel.{name}")(_distance_kernel(distance))
-
-
-def _distance_kernel(distance: Callable[[Array, Array], Array]) -> Callable[..., Kernel]:
-    def make(radius: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-        def weights(scale: float) -> Array:
-            y, x = _offsets(_radius(radius, units, scale))
-            return _finished(distance(y, x).astype(float), normalize, magnitude)
-
-        return Kernel(weights)
-
-    return make
-
-
-_register_kernels()
-
-
-@algorithm("Kernel.rectangle")
-def rectangle(x: float, y: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-    def weights(scale: float) -> Array:
-        columns = 2 * math.floor(_radius(x, units, scale)) + 1
-        rows = 2 * math.floor(_radius(y, units, scale)) + 1
-        return _finished(np.ones((rows, columns)), normalize, magnitude)
-
-    return Kernel(weights)
-
-
-@algorithm("Kernel.gaussian")
-def gaussian(radius: float, sigma: float, units: str, normalize: bool, magnitude: float) -> Kernel:
-    def weights(scale: float) -> Array:
-        y, x = _offsets(_radius(radius, units, scale))
-        spread = _radius(sigma, units, scale)
-        return _finished(np.exp(-(x**2 + y**2) / (2 * spread**2)), normalize, magnitude)
-
-    return Kernel(weights)
-
-
-@algorithm("Kernel.fixed")
-def fixed(
-    width: int, height: int, rows: list[list[float]], x: int, y: int, normalize: bool
-) -> Kernel:
-    weights = np.array(rows, dtype=float)
-    height, width = weights.shape
-    x, y = (width // 2 if x < 0 else x), (height // 2 if y < 0 else y)
-    reach_x, reach_y = max(x, width - 1 - x), max(y, height - 1 - y)
-    centred = np.zeros((2 * reach_y + 1, 2 * reach_x + 1))
-    centred[reach_y - y : reach_y - y + height, reach_x - x : reach_x - x + width] = weights
-    return Kernel(lambda scale: _finished(centred, normalize, 1))
-
-
-@algorithm("Kernel.add")
-def add(first: Kernel, second: Kernel, normalize: bool) -> Kernel:
-    def weights(scale: float) -> Array:
-        a, b = first.weights(scale), second.weights(scale)
-        rows, columns = max(len(a), len(b)), max(a.shape[1], b.shape[1])
-        return _finished(_padded(a, rows, columns) + _padded(b, rows, columns), normalize, 1)
-
-    return Kernel(weights)
-
-
-def _padded(weights: Array, rows: int, columns: int) -> Array:
-    y, x = (rows - weights.shape[0]) // 2, (columns - weights.shape[1]) // 2
-    return np.pad(weights, ((y, y), (x, x)))
-
-
-def _neighbours(band: Band, kernel: Kernel, times: int = 1) -> Callable[..., tuple[Pixels, Array]]:
-    """Return a function that reads a box with the margin a kernel needs, and the weights."""
-
-    def fetch(box: PixelBox, read: Reader) -> tuple[Pixels, Array]:
+    def compute(box: PixelBox, read: Reader) -> Pixels:
         weights = kernel.weights(box.grid.scale)
-        y, x = weights.shape[0] // 2 * times, weights.shape[1] // 2 * times
-        return read(band, box.padded(x, y)), weights
+        columns, rows = _reach(weights)
+        pixels = read(band, box.padded(columns * times, rows * times))
+        for _ in range(times):
+            pixels = run(pixels, weights)
+        return Pixels(pixels.data.astype(kind.dtype, copy=False), pixels.mask)
 
-    return fetch
+    return band.derived(compute, [band], kind)
 
 
-def _cropped(values: Array, box: PixelBox) -> Array:
-    y, x = (values.shape[0] - box.height) // 2, (values.shape[1] - box.width) // 2
-    return values[y : y + box.height, x : x + box.width]
+# --- sums, extremes and reductions
+
+
+def _weighted_sum(values: Array, weights: Array) -> Array:
+    """Return the sum of the neighbours times the weights."""
+    footprint = weights != 0
+    level = weights[footprint][:1]
+    if not level.size:
+        return np.zeros_like(_inner(values, *_reach(weights)), dtype=float)
+    if (weights[footprint] != level).any():
+        return _summed(values.astype(float), weights)
+    sums = _summed(values.astype(float), footprint.astype(float))
+    return (np.rint(sums) if values.dtype.kind in "iub" else sums) * level
+
+
+def _summed(values: Array, weights: Array) -> Array:
+    if weights.size <= DIRECT_CELLS:
+        return _inner(ndimage.correlate(values, weights, mode="constant"), *_reach(weights))
+    return signal.oaconvolve(values, weights[::-1, ::-1], mode="valid")
 
 
 @algorithm("Image.convolve")
 def convolve(source: Image, kernel: Kernel) -> Image:
-    """Sum the weighted neighbours; the output keeps the input's mask."""
+    """Sum the weighted neighbours, masked ones as 0; the output keeps the input's mask."""
+
+    def run(pixels: Pixels, weights: Array) -> Pixels:
+        inner = _inner_pixels(pixels, *_reach(weights))
+        return Pixels(_weighted_sum(_present(pixels), weights[::-1, ::-1]), inner.mask)
 
     def convolved(band: Band) -> Band:
-        kind = DOUBLE if band.pixel_type.precision == "double" else FLOAT
-        fetch = _neighbours(band, kernel)
-
-        def compute(box: PixelBox, read: Reader) -> Pixels:
-            (data, mask), weights = fetch(box, read)
-            values = np.where(mask > 0, data, 0).astype(np.float64)
-            summed = ndimage.convolve(values, weights, mode="constant")
-            return Pixels(_cropped(summed, box).astype(kind.dtype), _cropped(mask, box))
-
-        return band.derived(compute, [band], kind)
+        return focal(band, kernel, run, DOUBLE if band.pixel_type == DOUBLE else FLOAT)
 
     return source.with_bands([convolved(band) for band in source.bands])
 
 
-def _focal_extreme(highest: bool) -> Callable[[Pixels, Array], Pixels]:
+def _extreme(highest: bool) -> Focal:
     """Take the extreme of the valid neighbours (a filter with the others at the far end)."""
     run = ndimage.maximum_filter if highest else ndimage.minimum_filter
 
     def apply(pixels: Pixels, weights: Array) -> Pixels:
         data, mask = pixels
         around = weights > 0
+        # A filter over a rectangle needs no footprint, and is separable then.
+        window = {"size": around.shape} if around.all() else {"footprint": around}
         kind = np.iinfo(data.dtype) if data.dtype.kind in "iu" else np.finfo(data.dtype)
         far = data.dtype.type(kind.min if highest else kind.max)
-        filled = data if is_valid_everywhere(mask) else np.where(mask > 0, data, far)
-        result = run(filled, footprint=around, mode="constant", cval=far)
-        if is_valid_everywhere(mask):
-            return Pixels(result, mask)
-        reached = ndimage.maximum_filter(mask, footprint=around, mode="constant")
-        return Pixels(result, reached)
+        columns, rows = _reach(weights)
+        whole = is_valid_everywhere(mask)
+        filled = data if whole else np.where(mask > 0, data, far)
+        result = _inner(run(filled, mode="constant", cval=far, **window), columns, rows)
+        if whole:
+            return Pixels(result, ones(result.shape))
+        reached = ndimage.maximum_filter(mask, mode="constant", **window)
+        return Pixels(result, _inner(reached, columns, rows))
 
     return apply
 
 
-def _focal_reduction(reducer: Reducer) -> Callable[[Pixels, Array], Pixels]:
-    """Reduce the stack of shifted copies, one for each cell of the kernel."""
+def _mean(pixels: Pixels, weights: Array) -> Pixels:
+    total = _weighted_sum(_present(pixels), weights)
+    if is_valid_everywhere(pixels.mask):
+        return Pixels(total / weights.sum(), ones(total.shape))
+    count = _weighted_sum(pixels.mask > 0, weights)
+    valid = _weighted_sum(pixels.mask > 0, weights != 0) > 0
+    mean = np.divide(total, count, out=np.zeros_like(total), where=valid)
+    return Pixels(mean, valid.astype(np.float32))
 
+
+def _stacks(pixels: Pixels, weights: Array) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield strips of rows: where they lie, and values and masks of every neighbour."""
+    cells = list(zip(*np.nonzero(weights), strict=True))
+    columns, rows = _reach(weights)
+    height, width = pixels.data.shape[0] - 2 * rows, pixels.data.shape[1] - 2 * columns
+    step = max(1, STACKED // (width * max(len(cells), 1)))
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        windows = [(slice(start + y, stop + y), slice(x, x + width)) for y, x in cells]
+        yield (
+            slice(start, stop),
+            np.stack([pixels.data[window] for window in windows]),
+            np.stack([pixels.mask[window] for window in windows]),
+        )
+
+
+#: What weighs a neighbour, from masks and the kernel's weights.
+INPUT_WEIGHTS: dict[str, Callable[[Array, Array], Array]] = {
+    "kernel": lambda mask, weight: np.where(mask > 0, weight, 0),
+    "mask": lambda mask, weight: mask,
+    "min": np.minimum,
+}
+
+
+def _reduced(
+    reducer: Reducer, inputs: Sequence[Pixels], weights: Array, input_weight: str
+) -> list[Pixels]:
+    """Return every output of a reducer over the neighbourhoods of all inputs together."""
+    cells = weights[weights != 0][:, None, None].astype(np.float32)
+    weigh = INPUT_WEIGHTS[input_weight]
+    parts: list[list[Pixels]] = [[] for _ in reducer.outputs]
+    for strips in zip(*[_stacks(pixels, weights) for pixels in inputs], strict=True):
+        outputs = reducer.compute(
+            [values for _, values, _ in strips], [weigh(masks, cells) for _, _, masks in strips]
+        )
+        for part, (values, valid) in zip(parts, outputs, strict=True):
+            part.append(Pixels(values, np.broadcast_to(valid, values.shape).astype(np.float32)))
+    return [
+        Pixels(np.concatenate([p.data for p in part]), np.concatenate([p.mask for p in part]))
+        for part in parts
+    ]
+
+
+def _focal_reduction(name: str) -> Focal:
     def apply(pixels: Pixels, weights: Array) -> Pixels:
-        values, masks, cell_weights = [], [], []
-        padded = [np.pad(a, [(n // 2, n // 2) for n in weights.shape]) for a in pixels]
-        rows, columns = pixels.data.shape
-        for y, x in zip(*np.nonzero(weights), strict=True):
-            window = slice(y, y + rows), slice(x, x + columns)
-            values.append(padded[0][window])
-            masks.append(padded[1][window])
-            cell_weights.append(weights[y, x])
-        stack = np.stack(masks) * np.array(cell_weights, np.float32)[:, None, None]
-        [(result, valid)] = reducer.compute([np.stack(values)], [stack])
-        return Pixels(result, np.broadcast_to(valid, result.shape).astype(np.float32))
+        [result] = _reduced(named(name), [pixels], weights, "kernel")
+        return result
 
     return apply
 
 
-def _focal(
-    name: str, apply: Callable[[], Callable[[Pixels, Array], Pixels]], averaging: bool
-) -> Callable[..., Image]:
-    def focal(
+def _focal_algorithm(name: str, run: Focal, averaging: bool) -> Callable[..., Image]:
+    def apply(
         source: Image,
         radius: float,
         kernel_type: str,
@@ -256,36 +208,25 @@ def _focal(
         if kernel is None and kernel_type not in SHAPES:
             raise EarthEngineError(f"Image.{name}: Unknown kernel type '{kernel_type}'.")
         around = kernel or shape_kernel(kernel_type, radius, units, False, 1)
-        run = apply()
+        return source.with_bands(
+            [
+                focal(b, around, run, DOUBLE if averaging else b.pixel_type, iterations)
+                for b in source.bands
+            ]
+        )
 
-        def changed(band: Band) -> Band:
-            kind = DOUBLE if averaging else band.pixel_type
-            fetch = _neighbours(band, around, iterations)
-
-            def compute(box: PixelBox, read: Reader) -> Pixels:
-                pixels, weights = fetch(box, read)
-                for _ in range(iterations):
-                    pixels = run(pixels, weights)
-                data = _cropped(pixels.data, box).astype(kind.dtype, copy=False)
-                whole = is_valid_everywhere(pixels.mask)
-                return Pixels(data, ones(box.shape) if whole else _cropped(pixels.mask, box))
-
-            return band.derived(compute, [band], kind)
-
-        return source.with_bands([changed(band) for band in source.bands])
-
-    return focal
+    return apply
 
 
-for _name, _apply, _averaging in (
-    ("Min", lambda: _focal_extreme(False), False),
-    ("Max", lambda: _focal_extreme(True), False),
-    ("Median", lambda: _focal_reduction(named("median")), True),
-    ("Mean", lambda: _focal_reduction(named("mean")), True),
-    ("Mode", lambda: _focal_reduction(named("mode")), False),
+for _name, _run, _averaging in (
+    ("Min", _extreme(highest=False), False),
+    ("Max", _extreme(highest=True), False),
+    ("Median", _focal_reduction("median"), True),
+    ("Mean", _mean, True),
+    ("Mode", _focal_reduction("mode"), False),
 ):
     algorithm(f"Image.focal{_name}", f"Image.focal_{_name.lower()}")(
-        _focal(f"focal{_name}", _apply, _averaging)
+        _focal_algorithm(f"focal{_name}", _run, _averaging)
     )
 
 
@@ -298,26 +239,319 @@ def reduce_neighborhood(
     skip_masked: bool,
     optimization: str | None,
 ) -> Image:
-    if len(reducer.outputs) != 1 or reducer.inputs != 1 or input_weight not in ("kernel", "mask"):
-        raise NotImplementedByEmulator("Image.reduceNeighborhood with these arguments")
-    cells = kernel if input_weight == "kernel" else _unweighted(kernel)
-    run = _focal_reduction(reducer)
+    if input_weight not in INPUT_WEIGHTS:
+        raise EarthEngineError(f"Image.reduceNeighborhood: Unknown weight '{input_weight}'.")
+    if reducer.objects:
+        raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in a neighbourhood")
+    reduced = functools.partial(
+        _reduced_bands, reducer=reducer, kernel=kernel, by=input_weight, skip_masked=skip_masked
+    )
+    if reducer.inputs == 1:
+        return source.with_bands(
+            [
+                output.renamed(f"{band.name}_{name}")
+                for band in source.bands
+                for name, output in zip(reducer.outputs, reduced([band]), strict=True)
+            ]
+        )
+    if len(source.bands) != reducer.inputs:
+        raise EarthEngineError(
+            f"Image.reduceNeighborhood: Need {reducer.inputs} bands for the reducer, "
+            f"image has {len(source.bands)}."
+        )
+    outputs = zip(reducer.outputs, reduced(source.bands), strict=True)
+    return source.with_bands([output.renamed(name) for name, output in outputs])
 
-    def changed(band: Band) -> Band:
-        kind = reducer.types[0] or band.pixel_type
-        fetch = _neighbours(band, cells)
 
-        def compute(box: PixelBox, read: Reader) -> Pixels:
-            pixels, weights = fetch(box, read)
-            data, mask = (_cropped(a, box) for a in run(pixels, weights))
-            if skip_masked:
-                mask = mask * (_cropped(pixels.mask, box) > 0)
+def _reduced_bands(
+    bands: Sequence[Band], reducer: Reducer, kernel: Kernel, by: str, skip_masked: bool
+) -> list[Band]:
+    """Return a band for each output of a reducer that takes all the bands."""
+
+    def compute(box: PixelBox, read: Reader) -> list[Pixels]:
+        weights = kernel.weights(box.grid.scale)
+        reach = _reach(weights)
+        inputs = [read(band, box.padded(*reach)) for band in bands]
+        outputs = _reduced(reducer, inputs, weights, by)
+        if not skip_masked:
+            return outputs
+        present = np.minimum.reduce([_inner_pixels(p, *reach).mask > 0 for p in inputs])
+        return [Pixels(data, mask * present) for data, mask in outputs]
+
+    return several(bands, compute, [kind or bands[0].pixel_type for kind in reducer.types])
+
+
+def several(
+    bands: Sequence[Band],
+    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
+    kinds: Sequence[PixelType],
+) -> list[Band]:
+    """Return bands that are computed together from others, like the first of these."""
+    # The reader passes pixels on: here a tuple of those of all outputs.
+    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
+
+    def output(index: int, kind: PixelType) -> Band:
+        def pick(box: PixelBox, read: Reader) -> Pixels:
+            data, mask = read(together, box)[index]
             return Pixels(data.astype(kind.dtype, copy=False), mask)
 
-        return band.derived(compute, [band], kind).renamed(f"{band.name}_{reducer.outputs[0]}")
+        return bands[0].derived(pick, [together], kind)
 
-    return source.with_bands([changed(band) for band in source.bands])
+    return [output(index, kind) for index, kind in enumerate(kinds)]
 
 
-def _unweighted(kernel: Kernel) -> Kernel:
-    return Kernel(lambda scale: (kernel.weights(scale) != 0).astype(float))
+@algorithm("Image.neighborhoodToBands")
+def neighborhood_to_bands(source: Image, kernel: Kernel) -> Image:
+    """Return the neighbours, row by row: x counts columns from the centre, y rows."""
+    weights = kernel.weights(1)
+
+    def shifted(band: Band, x: int, y: int) -> Band:
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            return read(band, PixelBox(box.grid, box.width, box.height, box.x + x, box.y + y))
+
+        return band.derived(compute, [band]).renamed(f"{band.name}_{x}_{y}")
+
+    columns, rows = _reach(weights)
+    cells = [(int(x) - columns, int(y) - rows) for y, x in np.argwhere(weights)]
+    return source.with_bands([shifted(band, x, y) for band in source.bands for x, y in cells])
+
+
+@algorithm("Image.entropy")
+def entropy(source: Image, kernel: Kernel) -> Image:
+    def run(pixels: Pixels, weights: Array) -> Pixels:
+        parts = [_entropy(values, masks) for _, values, masks in _stacks(pixels, weights)]
+        return Pixels(np.concatenate(parts), _inner_pixels(pixels, *_reach(weights)).mask)
+
+    return source.with_bands([focal(band, kernel, run, FLOAT) for band in source.bands])
+
+
+def _entropy(values: Array, masks: Array) -> Array:
+    """Return log2(n) - sum(c log2(c)) / n, for the counts c of equal values along axis 0."""
+    ordered = np.sort(np.where(masks > 0, values, np.nan), axis=0)  # NaN comes last
+    n = (masks > 0).sum(axis=0)
+    run, total = np.zeros(n.shape), np.zeros(n.shape)
+    for i, row in enumerate(ordered):
+        run = np.where(i > 0 and row == ordered[i - 1], run, 0) + 1
+        ends = (row == row) & (ordered[i + 1] != row if i + 1 < len(ordered) else True)
+        total += np.where(ends, run * np.log2(run), 0)
+    some = np.maximum(n, 1)
+    return np.log2(some) - total / some
+
+
+# --- derivatives
+
+
+def central_differences(pixels: Pixels) -> tuple[Array, Array, Array]:
+    """Return half the differences of the neighbours, to the east and to the south, and a mask.
+
+    The pixels have a margin of one; without a pixel or one of its neighbours there is none.
+    """
+    data = pixels.data.astype(float)
+    x = (data[1:-1, 2:] - data[1:-1, :-2]) / 2
+    y = (data[2:, 1:-1] - data[:-2, 1:-1]) / 2
+    if is_valid_everywhere(pixels.mask):
+        return x, y, ones(x.shape)
+    mask = pixels.mask
+    sides = mask[1:-1, 2:], mask[1:-1, :-2], mask[2:, 1:-1], mask[:-2, 1:-1]
+    return x, y, np.minimum.reduce([mask[1:-1, 1:-1], *sides])
+
+
+def pixel_size(box: PixelBox) -> tuple[Array, float]:
+    """Return the width and the signed height (south is negative) of pixels in metres.
+
+    Degrees of longitude shrink with the cosine of the latitude.
+    """
+    a, _, _, _, e, f = box.transform
+    metres = metres_per_unit(box.grid.crs)
+    width = np.full((box.height, 1), a * metres)
+    if spatial_reference(box.grid.crs).is_geographic:
+        latitudes = f + e * (np.arange(box.height) + 0.5)
+        width = width * np.cos(np.radians(latitudes))[:, None]
+    return width, e * metres
+
+
+@algorithm("Image.derivative")
+def derivative(source: Image) -> Image:
+    """Return the derivatives in columns and rows, per pixel."""
+
+    def compute(band: Band, box: PixelBox, read: Reader) -> list[Pixels]:
+        x, y, mask = central_differences(read(band, box.padded(1, 1)))
+        return [Pixels(x, mask), Pixels(y, mask)]
+
+    return source.with_bands(
+        [
+            output.renamed(f"{band.name}_{axis}")
+            for band in source.bands
+            for axis, output in zip(
+                "xy", several([band], functools.partial(compute, band), [FLOAT] * 2), strict=True
+            )
+        ]
+    )
+
+
+@algorithm("Image.gradient")
+def gradient(source: Image) -> Image:
+    """Return the derivatives to the east and to the north, per metre, of the first band."""
+    bands = several(source.bands[:1], _gradient(source.bands[0]), [FLOAT] * 2)
+    return source.with_bands([b.renamed(n) for b, n in zip(bands, "xy", strict=True)])
+
+
+def _gradient(band: Band) -> Callable[[PixelBox, Reader], list[Pixels]]:
+    def compute(box: PixelBox, read: Reader) -> list[Pixels]:
+        x, y, mask = central_differences(read(band, box.padded(1, 1)))
+        width, height = pixel_size(box)
+        return [Pixels(x / width, mask), Pixels(y / height, mask)]
+
+    return compute
+
+
+# --- distances
+
+
+@algorithm("Image.distance")
+def distance(source: Image, kernel: Kernel | None, skip_masked: bool) -> Image:
+    if kernel is None:
+        raise NotImplementedByEmulator("Image.distance without a kernel")
+    if not kernel.measures_distance:
+        raise EarthEngineError(
+            "Image.distance: The kernel must be a chebyshev, euclidean or manhattan kernel."
+        )
+
+    def run(pixels: Pixels, weights: Array) -> Pixels:
+        nearest = _nearest((pixels.data != 0) & (pixels.mask > 0), weights)
+        mask = np.isfinite(nearest).astype(np.float32)
+        if skip_masked:
+            mask = mask * (_inner_pixels(pixels, *_reach(weights)).mask > 0)
+        return Pixels(np.where(np.isfinite(nearest), nearest, 0), mask)
+
+    return source.with_bands([focal(band, kernel, run, FLOAT) for band in source.bands])
+
+
+def _nearest(sources: Array, distances: Array) -> Array:
+    """Return the least distance to a source within a kernel; infinite without one.
+
+    In each column the nearest source is the one the fewest rows away, whatever the metric.
+    """
+    columns, rows = _reach(distances)
+    table = np.append(distances[rows:], np.full((1, distances.shape[1]), np.inf), axis=0)
+    steps = np.minimum(_inner(_rows_to_source(sources, rows), 0, rows), rows + 1)
+    width = sources.shape[1] - 2 * columns
+    nearest = np.full((steps.shape[0], width), np.inf)
+    for x in range(distances.shape[1]):
+        np.minimum(nearest, table[:, x][steps[:, x : x + width]], out=nearest)
+    return nearest
+
+
+def _rows_to_source(sources: Array, reach: int) -> Array:
+    """Return how many rows above or below the nearest source is, at most reach + 1."""
+    steps = np.where(sources, 0, reach + 1)
+    for rows in (steps, steps[::-1]):
+        for i in range(1, len(rows)):
+            np.minimum(rows[i], rows[i - 1] + 1, out=rows[i])
+    return steps
+
+
+SQUARED = "squared_euclidean"
+#: Distances from zeros to the nearest other cell, by metric.
+TRANSFORMS: dict[str, Callable[[Array], Array]] = {
+    SQUARED: lambda zeros: ndimage.distance_transform_edt(zeros) ** 2,
+    "manhattan": functools.partial(ndimage.distance_transform_cdt, metric="taxicab"),
+    "chebyshev": functools.partial(ndimage.distance_transform_cdt, metric="chessboard"),
+}
+
+
+@algorithm("Image.fastDistanceTransform")
+def fast_distance_transform(source: Image, neighborhood: int, units: str, metric: str) -> Image:
+    if units != "pixels" or metric not in TRANSFORMS:
+        raise EarthEngineError(
+            f"Image.fastDistanceTransform: Unknown units or metric: '{units}', '{metric}'."
+        )
+    band = source.bands[0]
+    limit = neighborhood**2 if metric == SQUARED else neighborhood
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        pixels = read(band, box.padded(neighborhood, neighborhood))
+        sources = (pixels.data != 0) & (pixels.mask > 0)
+        if not sources.any():
+            return Pixels(np.zeros(box.shape, np.float32), np.zeros(box.shape, np.float32))
+        distances = _inner(TRANSFORMS[metric](~sources), neighborhood, neighborhood)
+        return Pixels(np.rint(distances).astype(np.float32), (distances <= limit).astype("f4"))
+
+    return source.with_bands([band.derived(compute, [band], FLOAT).renamed("distance")])
+
+
+# --- objects
+
+
+def _components(pixels: Pixels, around: Array) -> Array:
+    """Return for every pixel the number of its component of connected equal values."""
+    valid = pixels.mask > 0
+    numbers = np.arange(valid.size).reshape(valid.shape)
+    height, width = valid.shape
+    edges = []
+    for row, column in np.argwhere(around):
+        y, x = row - 1, column - 1
+        here = slice(max(-y, 0), height - max(y, 0)), slice(max(-x, 0), width - max(x, 0))
+        there = slice(max(y, 0), height + min(y, 0)), slice(max(x, 0), width + min(x, 0))
+        same = valid[here] & valid[there] & (pixels.data[here] == pixels.data[there])
+        edges.append((numbers[here][same], numbers[there][same]))
+    first, second = (np.concatenate(ends) for ends in zip(*edges, strict=True))
+    graph = sparse.coo_array((np.ones(first.size, bool), (first, second)), (valid.size,) * 2)
+    _, labels = sparse.csgraph.connected_components(graph, directed=False)
+    return labels.reshape(valid.shape)
+
+
+def _check_object_size(name: str, size: int) -> None:
+    if not 0 < size <= MAX_OBJECT:
+        raise EarthEngineError(f"Image.{name}: maxSize must be from 1 to {MAX_OBJECT}.")
+
+
+@algorithm("Image.connectedPixelCount")
+def connected_pixel_count(source: Image, max_size: int, eight_connected: bool) -> Image:
+    _check_object_size("connectedPixelCount", max_size)
+    around = ndimage.generate_binary_structure(2, 2 if eight_connected else 1)
+
+    def counted(band: Band) -> Band:
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            # An object that reaches over the margin is larger than the greatest count.
+            pixels = read(band, box.padded(max_size, max_size))
+            labels = _components(pixels, around)
+            counts = np.minimum(np.bincount(labels.ravel()), max_size)
+            inner = _inner_pixels(pixels, max_size, max_size)
+            count = counts[_inner(labels, max_size, max_size)]
+            return Pixels(count.astype(COUNT.dtype), inner.mask)
+
+        return band.derived(compute, [band], COUNT)
+
+    return source.with_bands([counted(band) for band in source.bands])
+
+
+COUNT = PixelType.of("uint32")
+#: Bits of a label for the column and for the row of an object's first pixel, from the middle.
+LABEL_BITS = 26
+
+
+@algorithm("Image.connectedComponents")
+def connected_components(source: Image, connectedness: Kernel, max_size: int) -> Image:
+    """Add band `labels`: a number from the place of an object's first pixel in the grid."""
+    _check_object_size("connectedComponents", max_size)
+    around = connectedness.weights(1) != 0
+    if around.shape != (3, 3):
+        raise NotImplementedByEmulator("Image.connectedComponents with a kernel beyond 3 by 3")
+    band = source.bands[0]
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        wide = box.padded(max_size, max_size)
+        pixels = read(band, wide)
+        components = _components(pixels, around)
+        _, first, sizes = np.unique(components, return_index=True, return_counts=True)
+        rows, columns = np.unravel_index(first, wide.shape)
+        middle = 2 ** (LABEL_BITS - 1)
+        labels = ((rows + wide.y + middle) << LABEL_BITS) | (columns + wide.x + middle)
+        inner = _inner(components, max_size, max_size)
+        small = sizes[inner] <= max_size
+        mask = _inner_pixels(pixels, max_size, max_size).mask
+        return Pixels(labels[inner], mask * small)
+
+    labelled = band.derived(compute, [band], INT64).renamed("labels")
+    return source.with_bands([*source.bands, labelled])

@@ -1,5 +1,6 @@
 """Values that are not images: conditions, numbers, strings, lists, dictionaries."""
 
+import decimal
 import functools
 import json
 import math
@@ -11,10 +12,15 @@ from typing import Any
 import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.encoding import to_json
 from emulator.functions.filters import Filter
+from emulator.functions.geometry import Geometry
+from emulator.functions.images import constant
 from emulator.functions.reducers import Reducer, reduce_records
-from emulator.functions.values import Collection, Feature, sort_key
-from emulator.registry import algorithm, coerce, type_name
+from emulator.functions.values import Feature, number_json, sort_key
+from emulator.patterns import compiled, replaced, selects
+from emulator.raster import Image
+from emulator.registry import algorithm, coerce, type_name, within_count
 
 # --- any object
 
@@ -25,9 +31,9 @@ def if_else(condition: Any, true_case: Any, false_case: Any) -> Any:
 
 
 def _truth(value: Any) -> bool:
-    if isinstance(value, Collection):
-        return True
-    return bool(value)
+    if isinstance(value, float):
+        return value != 0 and not math.isnan(value)
+    return bool(value) if isinstance(value, bool | int | str | list | dict | None) else True
 
 
 @algorithm("IsEqual")
@@ -37,9 +43,12 @@ def is_equal(left: Any, right: Any) -> bool:
 
 @algorithm("ObjectType")
 def object_type(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise NotImplementedByEmulator("ObjectType of an integer (Integer or Long)")
-    return type_name(value)
+    return value.shape.geom_type if isinstance(value, Geometry) else type_name(value)
+
+
+@algorithm("Describe")
+def describe(value: Any) -> Any:
+    return to_json(value)
 
 
 # --- numbers
@@ -58,35 +67,99 @@ def unit_scale(number: float, low: float, high: float) -> float:
 @algorithm("Number.parse")
 def parse_number(text: str, radix: int) -> int | float:
     try:
-        if radix != 10 or re.fullmatch(r"[+-]?\d+", text.strip()):
+        if "_" in text:  # Python's, not Java's
+            raise ValueError
+        if radix != DECIMAL or re.fullmatch(r"[+-]?\d+", text.strip()):
             return int(text, radix)
         return float(text)
     except ValueError:
         raise EarthEngineError(f"Number.parse: Cannot parse '{text}' as a number.") from None
 
 
+DECIMAL = 10  # the usual radix
+
+
+PRINTF = re.compile(r"([^%]*)%([-#+ 0,(]*)(\d*)(?:\.(\d+))?([sdoxXeEfgGaA])([^%]*)")
+MAX_WIDTH = 1000  # characters, and digits, of a formatted number (a choice of ours)
+
+
 @algorithm("Number.format")
 def format_number(number: float, pattern: str) -> str:
-    value = int(number) if pattern.endswith(("d", "x", "X", "o")) else number
-    try:
-        return re.sub(r"%,", "%", pattern) % value
-    except (TypeError, ValueError) as error:
-        raise EarthEngineError(f"Number.format: Bad pattern '{pattern}': {error}.") from error
+    """Format as Java's Formatter does, halves rounded up."""
+    found = PRINTF.fullmatch(pattern)
+    if found is None:
+        raise EarthEngineError(f"Number.format: Bad pattern '{pattern}'.")
+    prefix, flags, width, precision, conversion, suffix = found.groups()
+    if max(int(width or 0), int(precision or 0)) > MAX_WIDTH:
+        raise EarthEngineError(f"Number.format: Bad pattern '{pattern}'.")
+    body = _converted(number, conversion, precision, flags)
+    negative = body.startswith("-")
+    body = body.removeprefix("-")
+    if negative:
+        body = f"({body})" if "(" in flags else f"-{body}"
+    elif "+" in flags or " " in flags:
+        body = ("+" if "+" in flags else " ") + body
+    if "-" in flags:
+        body = body.ljust(int(width or 0))
+    elif "0" in flags:
+        body = body.zfill(int(width or 0))
+    return prefix + body.rjust(int(width or 0)) + suffix
+
+
+def _converted(number: float, conversion: str, precision: str | None, flags: str) -> str:
+    grouping = "," if "," in flags else ""
+    match conversion:
+        case "s":
+            return text(number)
+        case "d":
+            return format(int(number), f"{grouping}d")
+        case "o" | "x" | "X":  # of a negative number the two's complement, of 64 bits
+            return format(int(number) % 2**64, ("#" if "#" in flags else "") + conversion)
+        case "a" | "A":
+            raise NotImplementedByEmulator(f"Number.format with '%{conversion}'")
+    digits = int(precision) if precision else 6
+    if not math.isfinite(number):
+        return text(number)
+    exact = decimal.Decimal(repr(float(number)))
+    if conversion == "f":
+        return f"{_rounded(exact, -digits):{grouping}.{digits}f}"
+    exponent = exact.adjusted() if exact else 0
+    if conversion in "gG":
+        digits = max(digits, 1) - 1
+        exponent = _rounded(exact, exponent - digits).adjusted() if exact else 0
+        if -4 <= exponent <= digits:
+            return f"{_rounded(exact, exponent - digits):{grouping}f}"
+    return f"{_rounded(exact, exponent - digits):.{digits}e}".replace(
+        "e", "E" * conversion.isupper() or "e"
+    )
+
+
+def _rounded(number: decimal.Decimal, exponent: int) -> decimal.Decimal:
+    with decimal.localcontext(prec=MAX_WIDTH + 400):
+        return number.quantize(decimal.Decimal(1).scaleb(exponent), decimal.ROUND_HALF_UP)
 
 
 # --- strings
 
 
-def _pattern(regex: str, flags: str) -> re.Pattern[str]:
-    try:
-        return re.compile(regex, re.IGNORECASE if "i" in flags else 0)
-    except re.error as error:
-        raise EarthEngineError(f"Invalid regular expression '{regex}': {error}.") from error
+def text(value: Any) -> str:
+    """Return a value as text, numbers as Java prints them."""
+    match value:
+        case str():
+            return value
+        case bool() | None:
+            return json.dumps(value)
+        case float():
+            return str(number_json(value))
+        case int():
+            return str(int(value))
+        case _:
+            return encode_json(value)
 
 
 @algorithm("String")
 def string(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return text(value)
 
 
 @algorithm("String.cat")
@@ -120,30 +193,33 @@ def string_length(text: str) -> int:
 
 
 @algorithm("String.match")
-def match(text: str, regex: str, flags: str) -> list[str]:
-    pattern = _pattern(regex, flags)
+def match(target: str, regex: str, flags: str) -> list[str]:
+    pattern = compiled(regex, "i" in flags)
     if "g" in flags:
-        return [found[0] for found in pattern.finditer(text)]
-    found = pattern.search(text)
+        return [found[0] for found in pattern.finditer(target)]
+    found = pattern.search(target)
     return [found[0], *(part for part in found.groups() if part is not None)] if found else []
 
 
 @algorithm("String.replace")
-def replace(text: str, regex: str, replacement: str, flags: str) -> str:
-    template = re.sub(r"\$(\d+)", r"\\g<\1>", replacement.replace("\\", "\\\\"))
-    return _pattern(regex, flags).sub(template, text, count=0 if "g" in flags else 1)
+def replace(target: str, regex: str, replacement: str, flags: str) -> str:
+    return replaced(target, compiled(regex, "i" in flags), replacement, "g" in flags)
 
 
 @algorithm("String.split")
-def split(text: str, regex: str, flags: str) -> list[str]:
+def split(target: str, regex: str, flags: str) -> list[str]:
+    """Split; empty strings at the end are dropped, as the published sample shows."""
     if not regex:
-        return list(text)
+        return list(target)
     pieces, start = [], 0
-    for found in _pattern(regex, flags).finditer(text):
+    for found in compiled(regex, "i" in flags).finditer(target):
         if found.end() > found.start():
-            pieces.append(text[start : found.start()])
+            pieces.append(target[start : found.start()])
             start = found.end()
-    return [*pieces, text[start:]]
+    pieces.append(target[start:])
+    while len(pieces) > 1 and not pieces[-1]:
+        pieces.pop()
+    return pieces
 
 
 @algorithm("String.slice")
@@ -168,7 +244,7 @@ def trim(text: str) -> str:
 
 @algorithm("String.encodeJSON")
 def encode_json(value: Any) -> str:
-    return json.dumps(value)
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, default=to_json)
 
 
 @algorithm("String.decodeJSON")
@@ -232,7 +308,7 @@ def frequency(items: list[Any], element: Any) -> int:
     return items.count(element)
 
 
-@algorithm("List.get", "List.getArray", "List.getGeometry", "List.getNumber", "List.getString")
+@algorithm("List.get")
 def get(items: list[Any], position: int) -> Any:
     try:
         return items[position]
@@ -242,9 +318,37 @@ def get(items: list[Any], position: int) -> Any:
         ) from None
 
 
+def _typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    def get_as(container: Any, key: Any) -> Any:
+        value = getter(container, key)
+        return None if value is None else coerce(kind, value)
+
+    return get_as
+
+
+TYPED = ("Array", "Geometry", "Number", "String")
+for _kind in TYPED:
+    algorithm(f"List.get{_kind}")(_typed(get, _kind))
+
+
 @algorithm("List.indexOf")
 def index_of(items: list[Any], element: Any) -> int:
     return items.index(element) if element in items else -1
+
+
+def _positions(items: list[Any], target: list[Any]) -> list[int]:
+    starts = range(len(items) - len(target) + 1)
+    return [start for start in starts if items[start : start + len(target)] == target]
+
+
+@algorithm("List.indexOfSublist")
+def index_of_sublist(items: list[Any], target: list[Any]) -> int:
+    return next(iter(_positions(items, target)), -1)
+
+
+@algorithm("List.lastIndexOfSubList")
+def last_index_of_sublist(items: list[Any], target: list[Any]) -> int:
+    return max(_positions(items, target), default=-1)
 
 
 @algorithm("List.insert")
@@ -261,7 +365,7 @@ def iterate(items: list[Any], function: Callable[..., Any], first: Any) -> Any:
 
 @algorithm("List.join")
 def join(items: list[Any], separator: str) -> str:
-    return separator.join(str(item) for item in items)
+    return separator.join(text(item) for item in items)
 
 
 @algorithm("List.length", "List.size")
@@ -295,7 +399,7 @@ def remove_all(items: list[Any], other: list[Any]) -> list[Any]:
 
 @algorithm("List.repeat")
 def repeat(value: Any, count: int) -> list[Any]:
-    return [value] * count
+    return [value] * within_count(count)
 
 
 @algorithm("List.replace")
@@ -324,10 +428,14 @@ def rotate(items: list[Any], distance: int) -> list[Any]:
 def sequence(start: float, end: float | None, step: float, count: int | None) -> list[float]:
     if count is not None:
         gap = step if end is None else (end - start) / max(count - 1, 1)
-        return [start + gap * i for i in range(count)]
-    if end is None or step == 0:
+    elif end is None or step == 0:
         raise EarthEngineError("List.sequence: Needs an end or a count, and a step.")
-    return [start + step * i for i in range(math.floor((end - start) / step + 1e-9) + 1)]
+    else:
+        gap, count = step, (end - start) / step + ROUNDING + 1
+    return [start + gap * i for i in range(math.floor(within_count(count)))]
+
+
+ROUNDING = 1e-9  # of a step, so that 0 to 1 in steps of 0.1 ends at 1
 
 
 @algorithm("List.set")
@@ -388,7 +496,7 @@ def _selected(dictionary: dict[str, Any], selectors: list[str], ignore_missing: 
     found: list[str] = []
     for selector in selectors:
         keys = [selector] if selector in dictionary else []
-        keys = keys or [key for key in sorted(dictionary) if re.fullmatch(selector, key)]
+        keys = keys or [key for key in sorted(dictionary) if selects(selector, key)]
         if not keys and not ignore_missing:
             raise EarthEngineError(f"Dictionary does not contain key: '{selector}'.")
         found += keys
@@ -430,14 +538,10 @@ def get_value(source: dict[str, Any], key: str, default: Any) -> Any:
     return source.get(key, default)
 
 
-@algorithm(
-    "Dictionary.getArray",
-    "Dictionary.getGeometry",
-    "Dictionary.getNumber",
-    "Dictionary.getString",
-)
-def get_typed(source: dict[str, Any], key: str) -> Any:
-    return get_value(source, key, None)
+for _kind in TYPED:
+    algorithm(f"Dictionary.get{_kind}")(
+        _typed(lambda source, key: get_value(source, key, None), _kind)
+    )
 
 
 @algorithm("Dictionary.keys")
@@ -487,3 +591,8 @@ def set_key(source: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 @algorithm("Dictionary.size")
 def dictionary_size(source: dict[str, Any]) -> int:
     return len(source)
+
+
+@algorithm("Dictionary.toImage")
+def to_image(source: dict[str, Any], names: list[str] | None) -> Image:
+    return constant({name: source[name] for name in names or sorted(source)})

@@ -1,8 +1,11 @@
 """Reducers: from n values (and weights) to outputs, for all pixels at once.
 
-A reducer computes on arrays whose first axis is the one to reduce: (n, …) for a stack of
-images, (n,) for a region, a table or a list. Weights are 0 where an input is null or masked.
-https://developers.google.com/earth-engine/guides/reducers_intro
+A reducer works on arrays whose first axis is the one to reduce: (n, …) for a stack of images,
+(n,) for a region, a table or a list; arrays as inputs have their own axes behind. Weights,
+without these last axes, are 0 where an input is null or masked. It summarises its input to a
+state, states of parts merge to the state of the whole, and a state is finished to outputs:
+so a region is reduced tile by tile. The statistics themselves are in `statistics` and
+`regression`. https://developers.google.com/earth-engine/guides/reducers_intro
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.raster import BOOLEAN, DOUBLE, Array, PixelType, is_valid_everywhere
-from emulator.registry import InvalidTypeError, algorithm, coercion, lookup
+from emulator.errors import EarthEngineError
+from emulator.raster import Array, PixelType
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
 
-INTEGER = PixelType("int", 0, 2**31 - 1)
+MAX_RECORDS = 2**24  # records that one reducer keeps of a region (a choice of ours)
 
 
 class Reduced(NamedTuple):
@@ -25,8 +28,8 @@ class Reduced(NamedTuple):
     valid: Any
 
 
-#: From the values and the weights of every input.
-Compute = Callable[[Sequence[Array], Sequence[Array]], list[Reduced]]
+#: What a reducer knows of the values it has seen.
+State = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,22 @@ class Reducer:
     """Named outputs computed from the values of one or more inputs and their weights."""
 
     outputs: tuple[str, ...]
-    compute: Compute
     types: tuple[PixelType | None, ...]  # of the outputs; None: the input's
+    summarise: Callable[[Sequence[Array], Sequence[Array]], State]
+    merge: Callable[[State, State], State]
+    finish: Callable[[State], list[Reduced]]
     inputs: int = 1
     weighted: bool = True
     empty: tuple[Any, ...] = ()  # outputs when there is nothing to reduce; none: nulls
     objects: bool = False  # outputs are lists or dictionaries, which pixels can't hold
+    nulls: bool = False  # nulls of lists and tables are inputs too
+    elementwise: bool = False  # outputs are arrays with the inputs' dimensions
 
     type_name = "Reducer"
+
+    def compute(self, inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
+        """Reduce all values at once."""
+        return self.finish(self.summarise(inputs, weights))
 
 
 @coercion("Reducer")
@@ -51,252 +62,82 @@ def _reducer(value: Any) -> Reducer:
     raise InvalidTypeError
 
 
-def _present(weights: Array) -> Array:
-    return (weights > 0).any(axis=0)
-
-
-def _single(function: Callable[[Array, Array], Array]) -> Compute:
-    """Wrap a function of values and weights whose result is null only without input."""
-
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        return [Reduced(function(inputs[0], weights[0]), _present(weights[0]))]
-
-    return compute
-
-
-def _sum(values: Array, weights: Array) -> Array:
-    if is_valid_everywhere(weights):
-        return values.sum(axis=0, dtype=np.float64)
-    return np.where(weights > 0, values * weights.astype(np.float64), 0).sum(axis=0)
-
-
-def _total(weights: Array) -> Array:
-    return weights.sum(axis=0, dtype=np.float64)
-
-
-def _ratio(part: Array, whole: Array) -> Array:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
-
-
-def _mean(values: Array, weights: Array) -> Array:
-    return _ratio(np.asarray(_sum(values, weights)), np.asarray(_total(weights)))
-
-
-def _variance(values: Array, weights: Array) -> Array:
-    return _mean((values - _mean(values, weights)) ** 2, weights)
-
-
-def _sample_variance(values: Array, weights: Array) -> Array:
-    total = np.asarray(_total(weights))
-    return _variance(values, weights) * _ratio(total, np.maximum(total - 1, 0))
-
-
-def _std_dev(values: Array, weights: Array) -> Array:
-    return np.sqrt(_variance(values, weights))
-
-
-def _sample_std_dev(values: Array, weights: Array) -> Array:
-    return np.sqrt(_sample_variance(values, weights))
-
-
-def _count(values: Array, weights: Array) -> Array:
-    return (weights > 0).sum(axis=0)
-
-
-def _product(values: Array, weights: Array) -> Array:
-    return np.where(weights > 0, values, 1).astype(np.float64).prod(axis=0)
-
-
-def _min(values: Array, weights: Array) -> Array:
-    return _filled(values, weights, highest=True).min(axis=0)
-
-
-def _max(values: Array, weights: Array) -> Array:
-    return _filled(values, weights, highest=False).max(axis=0)
-
-
-def _filled(values: Array, weights: Array, highest: bool) -> Array:
-    """Put the type's last or first value where there is none."""
-    if is_valid_everywhere(weights):
-        return values
-    if values.dtype.kind == "f":
-        filler: Any = np.inf if highest else -np.inf
-    else:
-        limits = np.iinfo(values.dtype)
-        filler = limits.max if highest else limits.min
-    return np.where(weights > 0, values, values.dtype.type(filler))
-
-
-def _at(values: Array, index: Array) -> Array:
-    return np.take_along_axis(values, index[None], axis=0)[0]
-
-
-def _first(values: Array, weights: Array) -> Array:
-    return _at(values, np.asarray((weights > 0).argmax(axis=0)))
-
-
-def _last(values: Array, weights: Array) -> Array:
-    return _at(values, len(values) - 1 - np.asarray((weights[::-1] > 0).argmax(axis=0)))
-
-
-def _any_nonzero(values: Array, weights: Array) -> Array:
-    return ((values != 0) & (weights > 0)).any(axis=0)
-
-
-def _all_nonzero(values: Array, weights: Array) -> Array:
-    return ((values != 0) | (weights <= 0)).all(axis=0)
-
-
-def _mode(values: Array, weights: Array) -> Array:
-    """Return the value with the most weight; the smallest of several."""
-    order = np.argsort(values, axis=0, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=0)
-    weight = np.take_along_axis(np.broadcast_to(weights, values.shape), order, axis=0)
-    best, best_weight = ordered[0].copy(), np.full(ordered[0].shape, -1.0)
-    run = np.zeros(ordered[0].shape)
-    for i in range(len(ordered)):
-        same = (ordered[i] == ordered[i - 1]) if i else np.zeros(ordered[0].shape, bool)
-        run = np.where(same, run, 0) + weight[i]
-        better = run > best_weight
-        best, best_weight = np.where(better, ordered[i], best), np.where(better, run, best_weight)
-    return best
-
-
-def percentiles_of(values: Array, weights: Array, percentages: Sequence[float]) -> list[Array]:
-    """Return percentiles of the valid values, interpolated linearly between ranks.
-
-    Earth Engine's interpolation is not published; this is numpy's default.
-    """
-    count = np.asarray(_count(values, weights))
-    ordered = np.sort(np.moveaxis(_filled(values, weights, highest=True), 0, -1), axis=-1)
-    return [_rank(ordered, count, percentage / 100) for percentage in percentages]
-
-
-def _rank(ordered: Array, count: Array, share: float) -> Array:
-    position = np.maximum(count - 1, 0) * share
-    if count.size and (first := position.flat[0]) == position.min() == position.max():
-        low, high = int(first), min(int(first) + 1, ordered.shape[-1] - 1)
-        below, above = ordered[..., low], ordered[..., high]
-    else:
-        low = position.astype(np.intp)
-        high = np.minimum(low + 1, np.maximum(count - 1, 0))
-        below, above = (
-            np.take_along_axis(ordered, i[..., None], axis=-1)[..., 0] for i in (low, high)
-        )
-    part = position - low
-    below = below.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # stand-ins for no value are infinite
-        return np.where(part > 0, below + (above - below) * part, below)
-
-
-def _single_reducer(
-    name: str, function: Callable[[Array, Array], Array], kind: PixelType | None, **more: Any
-) -> None:
-    reducer = Reducer((name,), _single(function), (kind,), **more)
-    algorithm(f"Reducer.{name}")(lambda: reducer)
-
-
-_single_reducer("sum", _sum, DOUBLE, empty=(0,))
-_single_reducer("mean", _mean, DOUBLE)
-_single_reducer("variance", _variance, DOUBLE)
-_single_reducer("stdDev", _std_dev, DOUBLE)
-_single_reducer("sampleVariance", _sample_variance, DOUBLE)
-_single_reducer("sampleStdDev", _sample_std_dev, DOUBLE)
-_single_reducer("product", _product, DOUBLE, weighted=False)
-_single_reducer("count", _count, INTEGER, weighted=False, empty=(0,))
-_single_reducer("first", _first, None, weighted=False)
-_single_reducer("last", _last, None, weighted=False)
-_single_reducer("firstNonNull", _first, None, weighted=False)
-_single_reducer("lastNonNull", _last, None, weighted=False)
-_single_reducer("anyNonZero", _any_nonzero, BOOLEAN, weighted=False)
-_single_reducer("allNonZero", _all_nonzero, BOOLEAN, weighted=False)
-algorithm("Reducer.or")(lambda: named("anyNonZero"))
-algorithm("Reducer.and")(lambda: named("allNonZero"))
-
-
 def named(name: str) -> Reducer:
     """Return a reducer with its default parameters."""
     return lookup(f"Reducer.{name}").call({})
 
 
-def _extreme(name: str, function: Callable[[Array, Array], Array]) -> None:
-    reducer = Reducer((name,), _single(function), (None,), weighted=False)
-
-    @algorithm(f"Reducer.{name}")
-    def make(inputs: int) -> Reducer:
-        if inputs > 1:
-            raise NotImplementedByEmulator(f"Reducer.{name} with several inputs")
-        return reducer
+def register(name: str, reducer: Reducer) -> None:
+    """Register a reducer without parameters."""
+    algorithm(f"Reducer.{name}")(lambda: reducer)
 
 
-_extreme("min", _min)
-_extreme("max", _max)
+# --- kinds of reducers
 
 
-@algorithm("Reducer.minMax")
-def min_max() -> Reducer:
-    return combine(named("min"), named("max"), "", True)
+def present(weights: Array) -> Array:
+    """Tell where there is any value."""
+    return (weights > 0).any(axis=0)
 
 
-@algorithm("Reducer.mode")
-def mode(buckets: Any, width: Any, raw: Any) -> Reducer:
-    return Reducer(("mode",), _single(_mode), (None,))
-
-
-@algorithm("Reducer.median")
-def median(buckets: Any, width: Any, raw: Any) -> Reducer:
-    return percentile([50], ["median"], None, None, None)
-
-
-@algorithm("Reducer.percentile")
-def percentile(
-    percentages: list[float], names: list[str] | None, buckets: Any, width: Any, raw: Any
+def folding(
+    name: str,
+    function: Callable[[Array, Array], Array],
+    merge: Callable[[Any, Any], Any],
+    kind: PixelType | None,
+    **more: Any,
 ) -> Reducer:
-    if not all(0 <= p <= 100 for p in percentages):
-        raise EarthEngineError("Reducer.percentile: Percentiles must be between 0 and 100.")
+    """Return a reducer whose state is its result, from values and weights of one input."""
 
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        valid = _present(weights[0])
-        return [Reduced(p, valid) for p in percentiles_of(inputs[0], weights[0], percentages)]
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        return function(inputs[0], weights[0]), present(weights[0])
 
-    outputs = tuple(names or (f"p{p:g}" for p in percentages))
-    return Reducer(outputs, compute, (DOUBLE,) * len(outputs))
+    def merged(first: State, second: State) -> State:
+        return merge(first[0], second[0]), first[1] | second[1]
 
-
-def _distinct(values: Array, weights: Array) -> Array:
-    count = np.asarray(_count(values, weights))
-    ordered = np.sort(_filled(values, weights, highest=True), axis=0)
-    position = np.arange(1, len(ordered)).reshape(-1, *[1] * count.ndim)
-    return (count > 0) + ((ordered[1:] != ordered[:-1]) & (position < count)).sum(axis=0)
+    return Reducer((name,), (kind,), summarise, merged, lambda s: [Reduced(*s)], **more)
 
 
-for _name in ("countDistinct", "countDistinctNonNull"):
-    _reducer_of_name = Reducer(("count",), _single(_distinct), (INTEGER,), 1, False, (0,))
-    algorithm(f"Reducer.{_name}")(lambda reducer=_reducer_of_name: reducer)
+class Records(NamedTuple):
+    """All values and weights of every input."""
+
+    inputs: Sequence[Array]
+    weights: Sequence[Array]
 
 
-@algorithm("Reducer.toList")
-def to_list(size: int | None, optional: int) -> Reducer:
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        keep = np.minimum.reduce([w > 0 for w in weights])
-        columns = [values[keep].tolist() for values in inputs]
-        rows = columns[0] if size is None else [list(row) for row in zip(*columns, strict=True)]
-        return [Reduced(rows, True)]
+def recording(
+    outputs: Sequence[str],
+    types: Sequence[PixelType | None],
+    function: Callable[[Sequence[Array], Sequence[Array]], list[Reduced]],
+    **more: Any,
+) -> Reducer:
+    """Return a reducer that needs all values at once."""
 
-    if optional:
-        raise NotImplementedByEmulator("Reducer.toList with optional inputs")
-    return Reducer(("list",), compute, (None,), size or 1, False, ([],), objects=True)
+    def merge(first: Records, second: Records) -> Records:
+        if len(first.inputs[0]) + len(second.inputs[0]) > MAX_RECORDS:
+            raise EarthEngineError("User memory limit exceeded.")
+        return Records(*[joined(a, b) for a, b in zip(first, second, strict=True)])
+
+    return Reducer(
+        tuple(outputs), tuple(types), Records, merge, lambda state: function(*state), **more
+    )
 
 
-@algorithm("Reducer.frequencyHistogram")
-def frequency_histogram() -> Reducer:
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        kinds, where = np.unique(inputs[0][weights[0] > 0], return_inverse=True)
-        totals = np.bincount(where, weights[0][weights[0] > 0], len(kinds)).tolist()
-        keys = [f"{k:g}" if isinstance(k, float) else str(k) for k in kinds.tolist()]
-        return [Reduced(dict(zip(keys, totals, strict=True)), True)]
+def joined(first: Sequence[Array], second: Sequence[Array]) -> list[Array]:
+    """Return every input's values one after the other."""
+    return [np.concatenate([a, b]) for a, b in zip(first, second, strict=True)]
 
-    return Reducer(("histogram",), compute, (None,), empty=({},), objects=True)
+
+def least_weight(weights: Sequence[Array]) -> Array:
+    """Return the records' weights: that of the input that counts least."""
+    return np.minimum.reduce(list(weights)) if len(weights) > 1 else weights[0]
+
+
+# --- reducers of reducers
+
+
+def _empty(reducer: Reducer) -> tuple[Any, ...]:
+    return reducer.empty or (None,) * len(reducer.outputs)
 
 
 @algorithm("Reducer.combine")
@@ -305,83 +146,164 @@ def combine(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Reduc
         raise EarthEngineError(
             "Reducer.combine: Reducers that share inputs must have the same number of inputs."
         )
-
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        if shared:
-            return first.compute(inputs, weights) + second.compute(inputs, weights)
-        n = first.inputs
-        rest = second.compute(inputs[n:], weights[n:])
-        return first.compute(inputs[:n], weights[:n]) + rest
-
-    return Reducer(
-        first.outputs + tuple(prefix + name for name in second.outputs),
-        compute,
-        first.types + second.types,
-        first.inputs if shared else first.inputs + second.inputs,
-        first.weighted or second.weighted,
-        _empty(first) + _empty(second),
-        first.objects or second.objects,
+    taken = [slice(0, first.inputs)] * 2 if shared else [slice(0, first.inputs), _after(first)]
+    both = _side_by_side([first, second], taken)
+    return replace(
+        both,
+        outputs=first.outputs + tuple(prefix + name for name in second.outputs),
+        inputs=first.inputs if shared else first.inputs + second.inputs,
     )
 
 
-def _empty(reducer: Reducer) -> tuple[Any, ...]:
-    return reducer.empty or (None,) * len(reducer.outputs)
+def _after(reducer: Reducer) -> slice:
+    return slice(reducer.inputs, None)
+
+
+def _side_by_side(parts: Sequence[Reducer], taken: Sequence[slice]) -> Reducer:
+    """Return a reducer with the outputs of several, each of which takes some of the inputs."""
+
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        return [
+            part.summarise(inputs[own], weights[own])
+            for part, own in zip(parts, taken, strict=True)
+        ]
+
+    def merge(first: State, second: State) -> State:
+        return [p.merge(a, b) for p, a, b in zip(parts, first, second, strict=True)]
+
+    def finish(states: State) -> list[Reduced]:
+        return [
+            out for part, state in zip(parts, states, strict=True) for out in part.finish(state)
+        ]
+
+    return Reducer(
+        tuple(name for part in parts for name in part.outputs),
+        tuple(kind for part in parts for kind in part.types),
+        summarise,
+        merge,
+        finish,
+        sum(part.inputs for part in parts),
+        any(part.weighted for part in parts),
+        tuple(value for part in parts for value in _empty(part)),
+        any(part.objects for part in parts),
+        all(part.nulls for part in parts),
+    )
+
+
+def _copies(reducer: Reducer, count: int) -> Reducer:
+    n = reducer.inputs
+    return _side_by_side([reducer] * count, [slice(i * n, (i + 1) * n) for i in range(count)])
 
 
 @algorithm("Reducer.repeat")
 def repeat(reducer: Reducer, count: int) -> Reducer:
-    n = reducer.inputs
+    copies, width = _copies(reducer, count), len(reducer.outputs)
 
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        parts = [
-            outputs_of(reducer, inputs[i : i + n], weights[i : i + n])
-            for i in range(0, n * count, n)
-        ]
-        return [Reduced(list(values), True) for values in zip(*parts, strict=True)]
+    def finish(states: State) -> list[Reduced]:
+        values = plain_outputs(copies, states)
+        return [Reduced(values[i::width], True) for i in range(width)]
 
-    empty = tuple([value] * count for value in _empty(reducer))
-    return replace(reducer, compute=compute, inputs=n * count, empty=empty, objects=True)
+    return replace(
+        copies,
+        outputs=reducer.outputs,
+        types=reducer.types,
+        finish=finish,
+        empty=tuple([value] * count for value in _empty(reducer)),
+        objects=True,
+    )
 
 
 @algorithm("Reducer.forEach")
 def for_each(reducer: Reducer, names: list[str]) -> Reducer:
-    n, count = reducer.inputs, len(names)
-
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        return [
-            output
-            for i in range(0, n * count, n)
-            for output in reducer.compute(inputs[i : i + n], weights[i : i + n])
-        ]
-
     single = len(reducer.outputs) == 1
     outputs = [name if single else f"{name}_{o}" for name in names for o in reducer.outputs]
-    return replace(
-        reducer,
-        outputs=tuple(outputs),
-        compute=compute,
-        types=reducer.types * count,
-        inputs=n * count,
-        empty=_empty(reducer) * count,
-    )
+    return replace(_copies(reducer, len(names)), outputs=tuple(outputs))
+
+
+@algorithm("Reducer.forEachBand")
+def for_each_band(reducer: Reducer, image: Any) -> Reducer:
+    return for_each(reducer, image.names)
+
+
+@algorithm("Reducer.forEachElement")
+def for_each_element(reducer: Reducer) -> Reducer:
+    if reducer.inputs != 1:
+        raise EarthEngineError("Reducer.forEachElement: The reducer must have a single input.")
+
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        values = numeric(inputs[0])
+        weight = weights[0].reshape(weights[0].shape + (1,) * (values.ndim - weights[0].ndim))
+        state = reducer.summarise([values], [np.broadcast_to(weight, values.shape)])
+        return state, present(weights[0])
+
+    def merge(first: State, second: State) -> State:
+        return reducer.merge(first[0], second[0]), first[1] | second[1]
+
+    def finish(state: State) -> list[Reduced]:
+        return [Reduced(values, state[1]) for values, _ in reducer.finish(state[0])]
+
+    own = {"summarise": summarise, "merge": merge, "finish": finish}
+    return replace(reducer, **own, elementwise=True)
+
+
+@algorithm("Reducer.disaggregate")
+def disaggregate(reducer: Reducer, axis: int | None) -> Reducer:
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        pairs = [_items(v, w, axis) for v, w in zip(inputs, weights, strict=True)]
+        return reducer.summarise(*[list(side) for side in zip(*pairs, strict=True)])
+
+    return replace(reducer, summarise=summarise)
+
+
+def _items(values: Array, weights: Array, axis: int | None) -> tuple[Array, Array]:
+    """Return the items of aggregates as records of their own, with the aggregates' weights."""
+    if values.dtype != object and values.ndim == weights.ndim:
+        return values, weights
+    items, item_weights = [], []
+    for value, weight in zip(values, weights, strict=True):
+        found = _taken_apart(value, axis)
+        items += found
+        item_weights += [weight] * len(found)
+    return column(items), np.array(item_weights)
+
+
+def _taken_apart(value: Any, axis: int | None) -> list[Any]:
+    array = getattr(value, "values", value)
+    if isinstance(array, np.ndarray):
+        return array.ravel().tolist() if axis is None else list(np.moveaxis(array, axis, 0))
+    if isinstance(value, dict):
+        return [value[key] for key in sorted(value)]
+    return value if isinstance(value, list) else [value]
 
 
 @algorithm("Reducer.group")
 def group(reducer: Reducer, field: int, name: str) -> Reducer:
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        keys, key_weights = inputs[field], weights[field]
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        keys, valid = inputs[field], weights[field] > 0
         rest = [i for i in range(len(inputs)) if i != field]
-        groups = []
-        for key in np.unique(keys[key_weights > 0]):
-            chosen = (keys == key) & (key_weights > 0)
-            values = outputs_of(
-                reducer, [inputs[i][chosen] for i in rest], [weights[i][chosen] for i in rest]
+        states = {}
+        for key in np.unique(keys[valid]).tolist():
+            chosen = (keys == key) & valid
+            states[key] = reducer.summarise(
+                [inputs[i][chosen] for i in rest], [weights[i][chosen] for i in rest]
             )
-            groups.append({name: key.item()} | dict(zip(reducer.outputs, values, strict=True)))
+        return states
+
+    def merge(first: State, second: State) -> State:
+        both = {key: reducer.merge(first[key], second[key]) for key in first.keys() & second.keys()}
+        return {**first, **second, **both}
+
+    def finish(states: State) -> list[Reduced]:
+        groups = [
+            {name: key} | dict(zip(reducer.outputs, plain_outputs(reducer, state), strict=True))
+            for key, state in sorted(states.items())
+        ]
         return [Reduced(groups, True)]
 
-    inputs = reducer.inputs + 1
-    return Reducer(("groups",), compute, (None,), inputs, reducer.weighted, ([],), objects=True)
+    more = {"inputs": reducer.inputs + 1, "weighted": reducer.weighted}
+    return Reducer(
+        ("groups",), (None,), summarise, merge, finish, **more, empty=([],), objects=True
+    )
 
 
 @algorithm("Reducer.setOutputs")
@@ -392,14 +314,14 @@ def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
         )
     keep = [i for i, name in enumerate(names) if name]
 
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        outputs = reducer.compute(inputs, weights)
+    def finish(state: State) -> list[Reduced]:
+        outputs = reducer.finish(state)
         return [outputs[i] for i in keep]
 
     return replace(
         reducer,
         outputs=tuple(names[i] for i in keep),
-        compute=compute,
+        finish=finish,
         types=tuple(reducer.types[i] for i in keep),
         empty=tuple(_empty(reducer)[i] for i in keep),
     )
@@ -407,10 +329,24 @@ def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
 
 @algorithm("Reducer.unweighted")
 def unweighted(reducer: Reducer) -> Reducer:
-    def compute(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
-        return reducer.compute(inputs, [(w > 0).astype(np.float32) for w in weights])
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        return reducer.summarise(inputs, [(w > 0).astype(np.float32) for w in weights])
 
-    return replace(reducer, compute=compute, weighted=False)
+    return replace(reducer, summarise=summarise, weighted=False)
+
+
+@algorithm("Reducer.splitWeights")
+def split_weights(reducer: Reducer) -> Reducer:
+    """Take every input's weight as an input of its own, behind it."""
+    if not reducer.weighted:
+        return reducer
+
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        pairs = zip(weights[::2], weights[1::2], inputs[1::2], strict=True)
+        own = [np.where((a > 0) & (b > 0), given, 0) for a, b, given in pairs]
+        return reducer.summarise(inputs[::2], own)
+
+    return replace(reducer, summarise=summarise, inputs=2 * reducer.inputs, weighted=False)
 
 
 @algorithm("Reducer.getOutputs")
@@ -418,46 +354,81 @@ def get_outputs(reducer: Reducer) -> list[str]:
     return list(reducer.outputs)
 
 
+# --- reducing values that are not pixels
+
+
 def outputs_of(reducer: Reducer, inputs: Sequence[Array], weights: Sequence[Array]) -> list[Any]:
     """Reduce one-dimensional arrays to plain values, null where there is nothing."""
     if not len(inputs[0]):
         return list(_empty(reducer))
     try:
-        outputs = reducer.compute(inputs, weights)
+        return plain_outputs(reducer, reducer.summarise(inputs, weights))
     except TypeError as error:
         raise EarthEngineError(f"Reducer: Invalid type of input: {error}.") from error
+
+
+def plain_outputs(reducer: Reducer, state: State | None) -> list[Any]:
+    """Finish a state of one-dimensional input; None is the state of no input."""
     empty = _empty(reducer)
+    if state is None:
+        return list(empty)
     return [
         _plain(values) if valid else none
-        for (values, valid), none in zip(outputs, empty, strict=True)
+        for (values, valid), none in zip(reducer.finish(state), empty, strict=True)
     ]
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.ndarray | np.generic) else value
+    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return coerce("Array", value.tolist())
+    return value
 
 
 def reduce_records(
-    reducer: Reducer, rows: Sequence[Sequence[Any]], weights: Sequence[float] | None = None
+    reducer: Reducer,
+    rows: Sequence[Sequence[Any]],
+    weights: Sequence[Sequence[float | None]] | None = None,
 ) -> dict[str, Any]:
-    """Reduce rows with one value for each input; nulls count as absent."""
+    """Reduce rows with one value for each input; nulls count as absent.
+
+    `weights` has rows with a weight for each input, or one for all of them.
+    """
     if any(len(row) != reducer.inputs for row in rows):
         found = {len(row) for row in rows}
         raise EarthEngineError(f"Need {reducer.inputs} inputs for the reducer, got {found}.")
-    row_weights = np.ones(len(rows)) if weights is None else np.array(weights, dtype=float)
-    if reducer.inputs == 1:  # values that are not numbers have no stand-in for null
+    if weights is None:
+        weights = [[1.0]] * len(rows)
+    if reducer.inputs == 1 and not reducer.nulls:  # not all values have a stand-in for null
         keep = [i for i, row in enumerate(rows) if row[0] is not None]
-        rows, row_weights = [rows[i] for i in keep], row_weights[keep]
-    columns = list(zip(*rows, strict=True)) or [()] * reducer.inputs
-    values = [_column(column) for column in columns]
-    present = [row_weights * [v is not None for v in column] for column in columns]
-    return dict(zip(reducer.outputs, outputs_of(reducer, values, present), strict=True))
+        rows, weights = [rows[i] for i in keep], [weights[i] for i in keep]
+    values, present_weights = [], []
+    for i in range(reducer.inputs):
+        given = [row[i] for row in rows]
+        known = [reducer.nulls or value is not None for value in given]
+        own = [row[min(i, len(row) - 1)] or 0 for row in weights]
+        values.append(column(given, reducer.nulls))
+        present_weights.append(np.array(own, dtype=float) * np.array(known, dtype=bool))
+    return dict(zip(reducer.outputs, outputs_of(reducer, values, present_weights), strict=True))
 
 
-def _column(values: Iterable[Any]) -> Array:
-    filled = [0 if value is None else value for value in values]
+def column(values: Iterable[Any], nulls: bool = False) -> Array:
+    """Return values as an array of numbers if they are; nulls as 0 unless they are kept."""
+    filled = [0 if value is None and not nulls else value for value in values]
     if all(isinstance(value, bool | int | float) for value in filled):
         return np.array(filled)
-    column = np.empty(len(filled), dtype=object)
-    column[:] = filled
-    return column
+    found = np.empty(len(filled), dtype=object)
+    found[:] = filled
+    return found
+
+
+def numeric(values: Array) -> Array:
+    """Return the arrays or lists of a column of objects as one array of numbers."""
+    if values.dtype != object:
+        return values
+    try:
+        return np.stack([np.asarray(getattr(v, "values", v), dtype=float) for v in values])
+    except (TypeError, ValueError):
+        message = "Reducer: Inputs must be arrays of numbers of the same shape."
+        raise EarthEngineError(message) from None

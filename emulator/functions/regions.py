@@ -1,4 +1,4 @@
-"""Pixels of a region: reduceRegion, reduceRegions, sample.
+"""Pixels of a region, and their reduction.
 
 Weighted reducers weigh a pixel by the lesser of its mask and the share of it inside the
 region; unweighted ones take the pixels whose centre is inside
@@ -6,7 +6,7 @@ region; unweighted ones take the pixels whose centre is inside
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ import shapely
 from affine import Affine
 from rasterio.features import rasterize
 
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.errors import EarthEngineError
+from emulator.functions.arrays import make
 from emulator.functions.geometry import Geometry
-from emulator.functions.images import clip, image, specified_grid, where
-from emulator.functions.reducers import Reducer, outputs_of
+from emulator.functions.images import specified_grid
+from emulator.functions.reducers import Reducer, State, plain_outputs
 from emulator.functions.values import Collection, Feature
-from emulator.raster import Array, Grid, Image, PixelBox, Pixels, coordinates, read_tiles
+from emulator.raster import DEFAULT_GRID, Array, Band, Grid, Image, PixelBox, Pixels, read_tiles
 from emulator.registry import algorithm
 
 LEAST_COVERAGE = 1 / 256  # of a pixel; Earth Engine's guide says about 0.5 %
@@ -56,10 +57,10 @@ def region_box(geometry: Geometry, grid: Grid) -> PixelBox:
     return PixelBox.around(grid, bounds)
 
 
-def _selected(
+def pixels_in(
     source: Image, geometry: Geometry, box: PixelBox, weighted: bool
 ) -> Iterator[tuple[PixelBox, tuple[Array, Array], list[Pixels]]]:
-    """Yield tile by tile where there is anything, with weights and pixels there."""
+    """Yield the tiles that reach into a region: where in them, and every band's pixels there."""
     for tile in box.tiles():
         share = coverage(geometry, tile, weighted)
         inside = np.nonzero(share)
@@ -69,41 +70,95 @@ def _selected(
             yield (
                 tile,
                 inside,
-                [Pixels(p.data[inside], np.minimum(p.mask[inside], share[inside])) for p in pixels],
+                [
+                    Pixels(_values(p, inside, band), np.minimum(p.mask[inside], share[inside]))
+                    for band, p in zip(source.bands, pixels, strict=True)
+                ],
             )
 
 
-def _columns(source: Image, geometry: Geometry, box: PixelBox, weighted: bool) -> list[Pixels]:
-    """Return for every band the values and weights in a region, one after the other."""
-    parts = [pixels for _, _, pixels in _selected(source, geometry, box, weighted)]
-    return [
-        Pixels(
-            np.concatenate([part[i].data for part in parts] or [np.empty(0, b.pixel_type.dtype)]),
-            np.concatenate([part[i].mask for part in parts] or [np.empty(0, np.float32)]),
+def _values(pixels: Pixels, inside: tuple[Array, Array], band: Band) -> Array:
+    """Return the values of pixels; arrays as objects, null where masked."""
+    values = pixels.data[inside]
+    if not band.pixel_type.dimensions:
+        return values
+    objects = np.empty(len(values), object)
+    for i in np.flatnonzero(pixels.mask[inside] > 0):
+        objects[i] = make(values[i], band.pixel_type)
+    return objects
+
+
+def reduced(
+    name: str, source: Image, reducer: Reducer, geometry: Geometry, box: PixelBox
+) -> dict[str, Any]:
+    """Reduce an image's bands over a region to a dictionary, tile by tile."""
+    inputs = _inputs_by_output(name, source, reducer)
+    states: list[State | None] = [None] * len(inputs)
+    for _, _, pixels in pixels_in(source, geometry, box, reducer.weighted):
+        for i, bands in enumerate(inputs):
+            chosen = [pixels[band] for band in bands]
+            if len(chosen) == 1:  # nothing to learn from what is masked
+                valid = chosen[0].mask > 0
+                chosen = [Pixels(chosen[0].data[valid], chosen[0].mask[valid])]
+            if not len(chosen[0].data):
+                continue
+            part = reducer.summarise([p.data for p in chosen], [p.mask for p in chosen])
+            states[i] = part if states[i] is None else reducer.merge(states[i], part)
+    values = [value for state in states for value in plain_outputs(reducer, state)]
+    return dict(zip(_names(source, reducer), values, strict=True))
+
+
+def _inputs_by_output(name: str, source: Image, reducer: Reducer) -> list[list[int]]:
+    """Return the bands of every application of a reducer: one by one, or all together."""
+    count = len(source.bands)
+    if reducer.inputs == 1:
+        return [[i] for i in range(count)]
+    if reducer.inputs != count:
+        raise EarthEngineError(
+            f"Image.{name}: Need {reducer.inputs} bands for the reducer, image has {count}."
         )
-        for i, b in enumerate(source.bands)
-    ]
+    return [list(range(count))]
 
 
-def reduced(source: Image, reducer: Reducer, geometry: Geometry, box: PixelBox) -> dict[str, Any]:
-    """Reduce an image's bands over a region to a dictionary."""
-    columns = _columns(source, geometry, box, reducer.weighted)
+def _names(source: Image, reducer: Reducer) -> list[str]:
     if reducer.inputs > 1:
-        if len(columns) != reducer.inputs:
-            raise EarthEngineError(
-                f"Image.reduceRegion: Need {reducer.inputs} bands for the reducer, "
-                f"image has {len(columns)}."
-            )
-        values = outputs_of(reducer, [c.data for c in columns], [c.mask for c in columns])
-        return dict(zip(reducer.outputs, values, strict=True))
-    result = {}
-    for band, (data, weights) in zip(source.bands, columns, strict=True):
-        valid = weights > 0
-        values = outputs_of(reducer, [data[valid]], [weights[valid]])
-        single = len(values) == 1
-        for name, value in zip(reducer.outputs, values, strict=True):
-            result[band.name if single else f"{band.name}_{name}"] = value
-    return result
+        return list(reducer.outputs)
+    if len(reducer.outputs) == 1:
+        return source.names
+    return [f"{band}_{output}" for band in source.names for output in reducer.outputs]
+
+
+def working_grid(
+    name: str, source: Image, crs: Grid | None, transform: list[float] | None, scale: float | None
+) -> Grid:
+    """Return the grid to aggregate in; that of composites and constants must be replaced."""
+    grid = specified_grid(source.bands[0].grid, crs, transform, scale)
+    if grid == DEFAULT_GRID and not transform:
+        raise EarthEngineError(
+            f"Image.{name}: The default WGS84 projection is invalid for aggregations. "
+            "Specify a scale or crs & crs_transform."
+        )
+    return grid
+
+
+def bounded_box(
+    name: str, geometry: Geometry, grid: Grid, best_effort: bool, max_pixels: int
+) -> PixelBox:
+    """Return the pixels of a region, of a coarser grid if there are too many and it may be."""
+    box = region_box(geometry, grid)
+    pixels = box.width * box.height
+    if pixels <= max_pixels:
+        return box
+    if not best_effort:
+        raise EarthEngineError(
+            f"Image.{name}: Too many pixels in the region. "
+            f"Found {pixels}, but only {max_pixels} allowed."
+        )
+    coarser = grid.scale * math.sqrt(pixels / max_pixels)
+    while box.width * box.height > max_pixels:
+        coarser *= 1.01  # for the edges
+        box = region_box(geometry, grid.at_scale(coarser))
+    return box
 
 
 @algorithm("Image.reduceRegion")
@@ -120,22 +175,14 @@ def reduce_region(
 ) -> dict[str, Any]:
     if not source.bands:
         return {}
-    geometry = _region("reduceRegion", source, geometry)
-    grid = specified_grid(source.bands[0].grid, crs, transform, scale)
-    box = region_box(geometry, grid)
-    pixels = box.width * box.height
-    if pixels > max_pixels:
-        if not best_effort:
-            raise EarthEngineError(
-                "Image.reduceRegion: Too many pixels in the region. "
-                f"Found {pixels}, but only {max_pixels} allowed."
-            )
-        coarser = grid.scale * math.sqrt(pixels / max_pixels) * 1.01  # 1 %: for the edges
-        box = region_box(geometry, grid.at_scale(coarser))
-    return reduced(source, reducer, geometry, box)
+    region = region_of("reduceRegion", source, geometry)
+    grid = working_grid("reduceRegion", source, crs, transform, scale)
+    box = bounded_box("reduceRegion", region, grid, best_effort, max_pixels)
+    return reduced("reduceRegion", source, reducer, region, box)
 
 
-def _region(name: str, source: Image, geometry: Geometry | None) -> Geometry:
+def region_of(name: str, source: Image, geometry: Geometry | None) -> Geometry:
+    """Return the region given, or the image's footprint."""
     region = geometry or source.footprint
     if region is None:
         raise EarthEngineError(f"Image.{name}: The image is unbounded: a region is required.")
@@ -153,116 +200,17 @@ def reduce_regions(
     tile_scale: float,
     max_pixels: int | None,
 ) -> Collection:
-    grid = specified_grid(source.bands[0].grid, crs, transform, scale)
+    grid = working_grid("reduceRegions", source, crs, transform, scale)
+    most = math.inf if max_pixels is None else max_pixels
 
     def features() -> Iterator[Feature]:
         for feature in collection:
-            box = region_box(feature.footprint, grid)
-            values = reduced(source, reducer, feature.footprint, box)
+            values = {}
+            if feature.footprint is not None:
+                box = bounded_box("reduceRegions", feature.footprint, grid, False, most)
+                values = reduced("reduceRegions", source, reducer, feature.footprint, box)
             if len(source.bands) == 1 and reducer.inputs == 1:
-                values = dict(zip(reducer.outputs, values.values(), strict=True))
+                values = dict(zip(reducer.outputs, values.values(), strict=False))
             yield feature.with_properties({**feature.properties, **values})
 
     return collection.with_elements(features())
-
-
-@algorithm("Image.sample")
-def sample(
-    source: Image,
-    region: Geometry | None,
-    scale: float | None,
-    grid: Grid | None,
-    factor: float | None,
-    count: int | None,
-    seed: int,
-    drop_nulls: bool,
-    tile_scale: float,
-    geometries: bool,
-) -> Collection:
-    """Return a region's pixels, all or a random choice, as features."""
-    region = _region("sample", source, region)
-    box = region_box(region, specified_grid(source.bands[0].grid, grid, None, scale))
-
-    def features() -> Iterator[Feature]:
-        rows = _rows(source, region, box, drop_nulls)
-        chosen = _choice(len(rows), factor, count, seed)
-        for index, position in enumerate(chosen):
-            values, point = rows[position]
-            shape = _point(point, box.grid.crs) if geometries else None
-            yield Feature({"system:index": str(index), **values}, shape)
-
-    return Collection(features())
-
-
-Row = tuple[dict[str, Any], tuple[float, float]]
-
-
-def _rows(source: Image, region: Geometry, box: PixelBox, drop_nulls: bool) -> list[Row]:
-    rows: list[Row] = []
-    for tile, inside, pixels in _selected(source, region, box, weighted=False):
-        x, y = np.broadcast_arrays(*coordinates(tile, tile.grid.crs))
-        columns = [
-            [v if valid else None for v, valid in zip(p.data.tolist(), p.mask > 0, strict=True)]
-            for p in pixels
-        ]
-        points = zip(x[inside].tolist(), y[inside].tolist(), strict=True)
-        for point, *values in zip(points, *columns, strict=True):
-            if not drop_nulls or None not in values:
-                rows.append((dict(zip(source.names, values, strict=True)), point))
-    return rows
-
-
-def _choice(n: int, factor: float | None, count: int | None, seed: int) -> Sequence[int]:
-    """Return the positions to keep, in order: a share, a number, or all of them."""
-    if factor is None and (count is None or count >= n):
-        return range(n)
-    chances = np.random.default_rng(abs(seed)).random(n)
-    if factor is not None:
-        return np.nonzero(chances < factor)[0].tolist()
-    return np.sort(np.argsort(chances)[:count]).tolist()
-
-
-def _point(point: tuple[float, float], crs: str) -> Geometry:
-    return Geometry(Geometry(shapely.Point(point), crs, False).lonlat)
-
-
-@algorithm("Image.sampleRegions")
-def sample_regions(
-    source: Image,
-    collection: Collection,
-    properties: list[str] | None,
-    scale: float | None,
-    grid: Grid | None,
-    tile_scale: float,
-    geometries: bool,
-) -> Collection:
-    own = specified_grid(source.bands[0].grid, grid, None, scale)
-
-    def features() -> Iterator[Feature]:
-        for feature in collection:
-            box = region_box(feature.footprint, own)
-            kept = feature.properties if properties is None else properties
-            copied = {k: feature.properties[k] for k in kept if k in feature.properties}
-            prefix = feature.properties.get("system:index", "0")
-            rows = _rows(source, feature.footprint, box, True)
-            for index, (values, point) in enumerate(rows):
-                shape = _point(point, own.crs) if geometries else None
-                yield Feature({**copied, **values, "system:index": f"{prefix}_{index}"}, shape)
-
-    return Collection(features())
-
-
-@algorithm("Image.paint")
-def paint(source: Image, collection: Collection, color: Any, width: Any) -> Image:
-    """Put a number, or each feature's, into the pixels whose centres its geometry covers."""
-    if width is not None:
-        raise NotImplementedByEmulator("Image.paint with a width")
-    painted = source
-    for feature in collection:
-        value = feature.properties[color] if isinstance(color, str) else color
-        painted = _painted(painted, feature.footprint, value)
-    return painted
-
-
-def _painted(source: Image, geometry: Geometry, value: float) -> Image:
-    return where(source, clip(image(1), geometry), image(value))

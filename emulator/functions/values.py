@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Protocol
 
 import shapely
@@ -26,6 +27,9 @@ class Catalogue(Protocol):
 
     def classifier(self, id: str) -> Mapping[str, Any] | None:
         """Return a trained classifier, as `classifiers.encode` wrote it, by its id."""
+
+    def geotiff(self, uri: str) -> Path:
+        """Return the file of a Cloud Storage object that must exist."""
 
 
 CATALOGUE: ContextVar[Catalogue] = ContextVar("catalogue")
@@ -80,6 +84,7 @@ class Collection:
         id: str | None = None,
         of_images: bool = False,
         stored: StoredCollection | None = None,
+        given: bool = False,
     ) -> None:
         self._coming = iter(elements)
         self._made: list[Any] = []
@@ -87,6 +92,7 @@ class Collection:
         self.id = id
         self.of_images = of_images
         self.stored = stored  # what the elements are loaded from, if nothing else
+        self.given = given  # the elements are listed or loaded, not computed
 
     @property
     def type_name(self) -> str:
@@ -96,7 +102,7 @@ class Collection:
     @classmethod
     def of(cls, elements: Sequence[Any]) -> "Collection":
         """Return a collection of elements that exist already."""
-        return cls(elements)
+        return cls(elements, given=True)
 
     def __iter__(self) -> Iterator[Any]:
         position = 0
@@ -115,11 +121,11 @@ class Collection:
 
     def with_elements(self, elements: Iterable[Any]) -> "Collection":
         """Return a collection with this one's metadata and other elements."""
-        return Collection(elements, self.properties, self.id, self.of_images)
+        return Collection(elements, self.properties, self.id, self.of_images, given=self.given)
 
     def with_properties(self, properties: Mapping[str, Any]) -> "Collection":
         """Return a collection with these elements and other properties."""
-        return Collection(self, properties, self.id, self.of_images)
+        return Collection(self, properties, self.id, self.of_images, given=self.given)
 
     @property
     def footprint(self) -> Geometry | None:

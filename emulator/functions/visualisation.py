@@ -1,17 +1,34 @@
-"""Image.visualize: bands to 8-bit red, green and blue."""
+"""Image.visualize: bands to 8-bit red, green and blue; and paint: shapes to pixels."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import shapely
+from affine import Affine
 from PIL import ImageColor
+from rasterio.features import rasterize
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.functions.elementwise import number_type, union
+from emulator.functions.geometry import Geometry
 from emulator.functions.images import select
-from emulator.raster import Array, Band, Image, Pixels, PixelType, combined, pointwise
+from emulator.functions.values import Collection, Feature
+from emulator.raster import (
+    Array,
+    Band,
+    Image,
+    PixelBox,
+    Pixels,
+    PixelType,
+    Reader,
+    combined,
+    pointwise,
+)
 from emulator.registry import algorithm
 
-RGB = ("red", "green", "blue")
+RGB = ("vis-red", "vis-green", "vis-blue")
 BYTE = PixelType.of("uint8")
 
 
@@ -85,7 +102,7 @@ def _shown(band: Band, stretch: Stretch, opacity: float | None) -> Band:
 
 
 def _faded(band: Band, opacity: float) -> Band:
-    def compute(box: Any, read: Any) -> Pixels:
+    def compute(box: PixelBox, read: Reader) -> Pixels:
         data, mask = read(band, box)
         return Pixels(data, mask * np.float32(opacity))
 
@@ -96,7 +113,7 @@ def _masked_together(bands: list[Band]) -> list[Band]:
     """Return bands that are valid where all of them are: a colour needs all three."""
 
     def together(index: int) -> Band:
-        def compute(box: Any, read: Any) -> Pixels:
+        def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels = [read(band, box) for band in bands]
             return Pixels(pixels[index].data, combined(p.mask for p in pixels))
 
@@ -131,3 +148,49 @@ def _coloured(band: Band, stretch: Stretch, colours: Array, opacity: float | Non
         return coloured if opacity is None else _faded(coloured, opacity)
 
     return [channel(i) for i in range(3)]
+
+
+@algorithm("Image.paint")
+def paint(source: Image, collection: Collection, color: Any, width: Any) -> Image:
+    """Put numbers where geometries cover pixels' centres, or their outlines do; masked or not."""
+    shapes = [(f.footprint, _number(f, color), _number(f, width)) for f in collection]
+    kinds = [number_type(value) for _, value, _ in shapes]
+
+    def painted(band: Band) -> Band:
+        kind = union(band.pixel_type, *kinds)
+
+        def compute(box: PixelBox, read: Reader) -> Pixels:
+            data, mask = read(band, box)
+            burnt = [(_drawn(s, w, box), v) for s, v, w in shapes]
+            burnt = [(shape, value) for shape, value in burnt if not shape.is_empty]
+            if not burnt:
+                return Pixels(data.astype(kind.dtype), mask)
+            fill = {"out_shape": box.shape, "transform": Affine(*box.transform)}
+            values = rasterize(burnt, dtype="float64", **fill)
+            covered = rasterize([shape for shape, _ in burnt], dtype="uint8", **fill) > 0
+            data = np.where(covered, values, data).astype(kind.dtype)
+            return Pixels(data, np.where(covered, np.float32(1), mask))
+
+        return band.derived(compute, [band], kind)
+
+    return source.with_bands([painted(band) for band in source.bands])
+
+
+def _number(feature: Feature, value: Any) -> Any:
+    """Return a number that is given, or that a feature has under the given name."""
+    number = feature.properties.get(value) if isinstance(value, str) else value
+    if number is None and value is None:
+        return None
+    if not isinstance(number, int | float):
+        raise EarthEngineError(f"Image.paint: Property '{value}' is not a number.")
+    return number
+
+
+def _drawn(geometry: Geometry, width: float | None, box: PixelBox) -> shapely.Geometry:
+    """Return a geometry, or its outline so many pixels wide, in the box's projection."""
+    shape = geometry.projected(box.grid.crs)
+    if width is None:
+        return shape
+    lines = shapely.boundary(shape) if shapely.get_dimensions(shape) == 2 else shape
+    side = math.sqrt(abs(box.grid.affine.determinant))
+    return shapely.buffer(lines, width * side / 2)

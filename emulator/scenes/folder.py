@@ -1,4 +1,4 @@
-"""A scene folder: scenes.json and one multi-band GeoTIFF per image, served as a collection."""
+"""A scene folder: scenes.json and GeoTIFFs, one an image or one a band, served as a collection."""
 
 import json
 from collections.abc import Mapping
@@ -21,6 +21,8 @@ LON_LAT = "EPSG:4326"
 GRID_DTYPE = "uint16"
 #: Straight pieces per outline, so that edges stay right between projections.
 OUTLINE_PIECES = 64
+#: Where a scene's pixels are: one file, a file for each band, or nowhere.
+SOURCES = {"file": str, "files": dict, "grid": dict}
 #: What a manifest's fields must be, in the words of the error message.
 KINDS = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
 
@@ -58,23 +60,35 @@ def load_folder(path: Path) -> SceneFolder:
 def lon_lat(shape: shapely.Geometry, crs: str) -> dict[str, Any]:
     """Return a shape of `crs` as GeoJSON in EPSG:4326, edges densified first."""
     dense = shapely.segmentize(shape, shape.length / OUTLINE_PIECES)
-    return transform_geom(crs, LON_LAT, shapely.geometry.mapping(dense))
+    geometry = transform_geom(crs, LON_LAT, shapely.geometry.mapping(dense))
+    return json.loads(json.dumps(geometry))  # its coordinates are tuples, which JSON has not
 
 
 def _image(
     folder: Path, collection: str, names: list[str] | None, scene: dict[str, Any]
 ) -> StoredImage:
-    path = _scene_file(folder, scene["file"]) if "file" in scene else None
-    bands = _file_bands(path, names) if path else _grid_bands(scene["grid"], names or [])
-    footprint = scene.get("footprint") or _outline(bands[0])
+    bands = _bands(folder, names, scene)
+    footprint = scene.get("footprint") or outline(bands[0])
     standard = {"system:index": scene["id"], "system:footprint": footprint}
     return StoredImage(
         id=f"{collection}/{scene['id']}",
         bands=bands,
         properties=standard | scene.get("properties", {}),
         footprint=footprint,
-        size_bytes=path.stat().st_size if path else 0,
+        size_bytes=sum(path.stat().st_size for path in {band.path for band in bands} if path),
+        available_after=scene.get("available_after_days", 0),
     )
+
+
+def _bands(folder: Path, names: list[str] | None, scene: dict[str, Any]) -> tuple[StoredBand, ...]:
+    if "grid" in scene:
+        return _grid_bands(scene["grid"], names or [])
+    if "file" in scene:
+        return _file_bands(_scene_file(folder, scene["file"]), names)
+    if names and list(scene["files"]) != names:
+        raise UnreadableScene(f"its files are not of the bands that {MANIFEST} declares")
+    files = {name: _scene_file(folder, file) for name, file in scene["files"].items()}
+    return tuple(_file_bands(path, [name])[0] for name, path in files.items())
 
 
 def _scene_file(folder: Path, name: str) -> Path:
@@ -122,7 +136,7 @@ def _grid_bands(grid: dict[str, Any], names: list[str]) -> tuple[StoredBand, ...
     return tuple(StoredBand(name, GRID_DTYPE, *place) for name in names)
 
 
-def _outline(band: StoredBand) -> dict[str, Any]:
+def outline(band: StoredBand) -> dict[str, Any]:
     """Return the band's rectangle as a lon/lat polygon."""
     a, b, c, d, e, f = band.transform
     rectangle = affine_transform(shapely.box(0, 0, band.width, band.height), (a, b, d, e, c, f))
@@ -157,15 +171,22 @@ def _check_manifest(manifest: Any) -> None:
     seen = set()
     for position, scene in enumerate(manifest["scenes"]):
         where = f"scenes[{position}]"
-        optional = {"file": str, "grid": dict, "properties": dict, "footprint": dict}
-        _check(scene, where, {"id": str}, optional)
-        if ("file" in scene) == ("grid" in scene):
-            raise ValueError(f"{where} must have either 'file' or 'grid'.")
+        optional = {"properties": dict, "footprint": dict, "available_after_days": int}
+        _check(scene, where, {"id": str}, optional | SOURCES)
+        if len(SOURCES.keys() & scene.keys()) != 1:
+            raise ValueError(f"{where} must have either 'file' or 'files' or 'grid'.")
+        if "files" in scene:
+            _check_files(scene["files"], f"{where}.files")
         if "grid" in scene:
             _check_grid(scene["grid"], f"{where}.grid", manifest.get("bands"))
         if scene["id"] in seen:
             raise ValueError(f"{where}: 'id' must be unique, {scene['id']!r} came before.")
         seen.add(scene["id"])
+
+
+def _check_files(files: dict[str, Any], where: str) -> None:
+    if not files or not all(isinstance(file, str) for file in files.values()):
+        raise ValueError(f"{where} must be an object of the bands' files, and not empty.")
 
 
 def _check_grid(grid: Any, where: str, bands: list[str] | None) -> None:

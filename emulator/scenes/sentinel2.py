@@ -7,18 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from emulator.clock import to_milliseconds
+
 #: Band -> (centre wavelength in nm, native pixel in m): Sentinel-2 MSI, ESA User Handbook.
 BANDS = {
     "B1": (443, 60), "B2": (490, 10), "B3": (560, 10), "B4": (665, 10), "B5": (705, 20),
     "B6": (740, 20), "B7": (783, 20), "B8": (842, 10), "B8A": (865, 20), "B9": (945, 60),
     "B10": (1375, 60), "B11": (1610, 20), "B12": (2190, 20),
 }  # fmt: skip
+#: Quality band -> (type, pixel in m), after the spectral ones (Earth Engine catalogue).
+QUALITY = {
+    "QA10": ("uint16", 10), "QA20": ("uint32", 20), "QA60": ("uint16", 60),
+    "MSK_CLASSI_OPAQUE": ("uint8", 60), "MSK_CLASSI_CIRRUS": ("uint8", 60),
+    "MSK_CLASSI_SNOW_ICE": ("uint8", 60),
+}  # fmt: skip
 COLLECTION = "COPERNICUS/S2_HARMONIZED"
+#: The same images with the digital numbers as ESA delivers them.
+RAW_COLLECTION = "COPERNICUS/S2"
 #: Reflectance is stored as round(reflectance × 10000); 0 is no data (Level-1C, baseline < 04.00).
 QUANTIFICATION = 10_000
 BASELINE = "02.06"
 PIXEL_M = 10
 CRS = "EPSG:32633"
+#: QA60 has no pixels between these, MSK_CLASSI_* none before the second (Earth Engine catalogue;
+#: the second is the day on which QA60 is made of MSK_CLASSI_* again).
+QA60_ENDS = to_milliseconds("2022-02-01")
+CLASSI_STARTS = to_milliseconds("2024-02-28")
 
 SEASON_START = datetime(2018, 3, 1, tzinfo=UTC)
 SEASON_DAYS = 243  # of first passes, so that the second orbit's last is within October

@@ -8,6 +8,7 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import rasterio
 import shapely
 from numpy.random import Generator
 
+from emulator.scenes import cloud_score, weather
 from emulator.scenes.atmosphere import SKIES, Sky, draw_weather, make_air
-from emulator.scenes.folder import MANIFEST, lon_lat
+from emulator.scenes.folder import LON_LAT, MANIFEST, lon_lat
 from emulator.scenes.landscape import SNOW, Landscape, make_landscape
 from emulator.scenes.sentinel2 import (
     BANDS,
@@ -26,18 +28,22 @@ from emulator.scenes.sentinel2 import (
     CRS,
     PIXEL_M,
     QUANTIFICATION,
+    SEASON_START,
     Acquisition,
     acquisitions,
     sun,
 )
 
 GENERATOR = "emulator.scenes.synthetic"
-#: Raise it whenever the same arguments give other pixels.
-VERSION = 1
+#: Raise it whenever the same arguments give other files.
+VERSION = 2
+#: What a region consists of, each a scene folder.
+FOLDERS = ("scenes", "truth", "cloud_score_plus", "weather")
 TRUTH_COLLECTION = "VERDURE/SYNTHETIC_TRUTH"
 TRUTH_BANDS = ["class", "ndvi"]
 TRUTH_NODATA = -32768
 SCALE = 1 / QUANTIFICATION
+DAY_MS = 86_400_000
 WORKERS = 2
 #: Upper left corner, UTM 33N: a multiple of the 60 m pixel, in tile 33TVL; and its lon/lat.
 ORIGIN = (465_180, 5_080_260)
@@ -52,6 +58,10 @@ SWATH_EDGES, SWATH_CORNER, SWATH_SLOPE = (0.6, 0.95), 0.15, 0.25
 CORNER_EVERY = 8  # among the passes that the edge cuts: 3 of 25
 #: Standard deviation of the producer's error in the cloud percentage.
 CLOUD_PERCENTAGE_ERROR = 3.0
+#: Sides of a file's blocks in pixels: at most, and multiples of (TIFF 6.0, section 15).
+BLOCK, BLOCK_STEP = 256, 16
+#: How far around the region the weather reaches, in degrees.
+WEATHER_MARGIN = 0.3
 #: A Sentinel-2 tile, and 25 of them around 33TVL: letters of the 100 km squares (MGRS), and the
 #: west and north edge of the first in km.
 TILE_PIXELS = 10_980
@@ -72,26 +82,33 @@ class Truth(IntEnum):
 
 @dataclass(frozen=True)
 class Observation:
-    """What one pass saw: reflectance (13, rows, columns), and what was there."""
+    """What one pass saw: reflectance (13, rows, columns), and what was there.
+
+    `clear` is the share of light from the surface in the sun, `snow` that of ground seen under it.
+    """
 
     reflectance: np.ndarray
     truth: np.ndarray
     ndvi: np.ndarray
     valid: np.ndarray
+    clear: np.ndarray
+    snow: np.ndarray
 
 
 def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) -> Path:
-    """Write `out`/scenes and `out`/truth unless they are there; return `out`/scenes.
+    """Write `out`/scenes and its neighbours unless they are there; return `out`/scenes.
 
     Scenes hold reflectance × 10000 (uint16, 0 is no data); truth holds the class (`Truth`) and
-    the clear-sky NDVI × 10000 (int16). Both have the same ids and `size` × `size` 10 m pixels.
+    the clear-sky NDVI × 10000 (int16). Both have the same ids and `size` × `size` 10 m pixels, and
+    so has the cloud score of those images that get one. The weather has an image for every day.
     """
-    scenes, truth = out / "scenes", out / "truth"
+    scenes, truth, scores, _ = folders = [out / name for name in FOLDERS]
     made_by = {"generator": GENERATOR, "version": VERSION}
     made_by |= {"seed": seed, "images": images, "size": size}
     if _prepare(scenes, made_by):
         return scenes
-    truth.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(np.random.SeedSequence([seed]))
     landscape, skies = make_landscape(rng, size), _skies(rng, images)
 
@@ -102,13 +119,61 @@ def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) ->
         seen = observe(landscape, acquisition, skies[index], edge, rng)
         _write_tiff(scenes / f"{acquisition.id}.tif", _digital_numbers(seen), 0)
         _write_tiff(truth / f"{acquisition.id}.tif", _truth_bands(seen), TRUTH_NODATA)
-        return _entry(acquisition, seen, rng)
+        entry = _entry(acquisition, seen, rng)
+        if cloud_score.delay(index) is not None:
+            score = cloud_score.cloud_score(seen.clear, seen.snow, rng)
+            score = np.where(seen.valid, score, np.float32(cloud_score.NODATA))
+            _write_tiff(scores / f"{acquisition.id}.tif", score, cloud_score.NODATA)
+        return entry
 
+    passes = list(acquisitions(images))
     with ThreadPoolExecutor(WORKERS) as pool:
-        entries = list(pool.map(write, range(images), acquisitions(images)))
+        entries = list(pool.map(write, range(images), passes))
     _write_manifest(truth, TRUTH_COLLECTION, TRUTH_BANDS, entries, made_by)
+    _write_scores(scores, passes, entries, made_by)
+    seen = dict(zip((acquisition.time.date() for acquisition in passes), skies, strict=True))
+    _write_weather(out / "weather", seen, rng, made_by)
     _write_manifest(scenes, COLLECTION, list(BANDS), entries, made_by)
     return scenes
+
+
+def _write_scores(
+    folder: Path,
+    passes: list[Acquisition],
+    entries: list[dict[str, Any]],
+    made_by: dict[str, Any],
+) -> None:
+    scored = [
+        entry
+        | {
+            "available_after_days": cloud_score.delay(index),
+            "properties": cloud_score.properties(acquisition, entry["properties"]),
+        }
+        for index, (acquisition, entry) in enumerate(zip(passes, entries, strict=True))
+        if cloud_score.delay(index) is not None
+    ]
+    collection = cloud_score.CLOUD_SCORE_COLLECTION
+    _write_manifest(folder, collection, cloud_score.CLOUD_SCORE_BANDS, scored, made_by)
+
+
+def _write_weather(
+    folder: Path, skies: dict[date, Sky], rng: Generator, made_by: dict[str, Any]
+) -> None:
+    """Write a year's weather, the satellite's days under their skies."""
+    columns, rows, west, north = weather.grid(LON, LAT, WEATHER_MARGIN)
+    side = weather.PIXEL_DEGREES
+    latitudes = north - side * (np.arange(rows) + 0.5)
+    grid = {"crs": LON_LAT, "transform": rasterio.Affine(side, 0, west, 0, -side, north)}
+    entries = []
+    for day in weather.days(SEASON_START.year, skies, rng):
+        name = day.date.strftime("%Y%m%d")
+        bands = np.repeat(day.bands(latitudes)[..., None], columns, axis=2)
+        _write_tiff(folder / f"{name}.tif", bands.astype("f4"), weather.NODATA, **grid)
+        times = {"system:time_start": day.start_ms, "system:time_end": day.start_ms + DAY_MS}
+        parts = {"year": day.date.year, "month": day.date.month, "day": day.date.day}
+        properties = {"system:index": name} | times | parts
+        entries.append({"id": name, "file": f"{name}.tif", "properties": properties})
+    _write_manifest(folder, weather.WEATHER_COLLECTION, weather.WEATHER_BANDS, entries, made_by)
 
 
 def write_metadata_only(out: Path, count: int, seed: int = 0) -> Path:
@@ -155,7 +220,8 @@ def observe(
     )  # fmt: skip
     red, infrared = (land[list(BANDS).index(band)] for band in ("B4", "B8"))
     ndvi = (infrared - red) / (infrared + red)
-    return Observation(_sense(reflectance, rng), truth, ndvi, valid)
+    clear = (1 - opacity) * (1 - air.shade)
+    return Observation(_sense(reflectance, rng), truth, ndvi, valid, clear, snow)
 
 
 def _skies(rng: Generator, images: int) -> list[Sky]:
@@ -253,13 +319,16 @@ def _prepare(folder: Path, made_by: dict[str, Any]) -> bool:
     return False
 
 
-def _write_tiff(path: Path, bands: np.ndarray, nodata: int) -> None:
+def _write_tiff(path: Path, bands: np.ndarray, nodata: int, **grid: Any) -> None:
+    """Write bands, on the region's pixels unless a grid is given."""
     temporary = path.with_suffix(".tmp")
     count, height, width = bands.shape
+    block = min(BLOCK, -(-max(height, width) // BLOCK_STEP) * BLOCK_STEP)
+    grid = {"crs": CRS, "transform": _transform()} | grid
     with rasterio.open(
         temporary, "w", driver="GTiff", dtype=bands.dtype, count=count, height=height, width=width,
-        crs=CRS, transform=_transform(), nodata=nodata, compress="deflate", predictor=2,
-        tiled=True, blockxsize=256, blockysize=256, interleave="band",
+        nodata=nodata, compress="deflate", predictor=2, tiled=True, blockxsize=block,
+        blockysize=block, interleave="band", **grid,
     ) as dataset:  # fmt: skip
         dataset.write(bands)
     temporary.replace(path)
@@ -282,7 +351,7 @@ def _write_manifest(
 def main() -> None:
     """Write the region from the command line."""
     parser = argparse.ArgumentParser(prog=f"python -m {GENERATOR}", description=main.__doc__)
-    parser.add_argument("out", type=Path, help="folder to write scenes/ and truth/ into")
+    parser.add_argument("out", type=Path, help="folder to write the region's folders into")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--size", type=int, default=256, help="pixels of 10 m")

@@ -258,8 +258,8 @@ def _found_image(feature: dict[str, Any]) -> FoundImage:
         crs=facts["crs"],
         footprint=feature["geometry"],
         on_land=bool(facts.get("on_land", True)),
-        tile=facts.get("tile", ""),
-        platform=facts.get("platform", ""),
+        tile=facts.get("tile") or "",
+        platform=facts.get("platform") or "",
     )
 
 

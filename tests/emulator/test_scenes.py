@@ -159,7 +159,7 @@ def test_given_properties_and_footprint_are_kept(folder: Path) -> None:
         ('{"scenes": []}', "'collection' is missing; it must be a text"),
         ('{"collection": "C", "scenes": {}}', "'scenes' must be a list"),
         ('{"collection": "C", "scenes": [{"file": "a"}]}', r"scenes\[0\]: 'id' is missing"),
-        ('{"collection": "C", "scenes": [{"id": "a"}]}', "either 'file' or 'grid'"),
+        ('{"collection": "C", "scenes": [{"id": "a"}]}', "either 'file' or 'files' or 'grid'"),
         (
             '{"collection": "C", "scenes": [{"id": "a", "file": "a"}, {"id": "a", "file": "b"}]}',
             "must be unique",

@@ -1,0 +1,356 @@
+"""Reducers that are regressions, and other fits that look at all records together."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from emulator.errors import EarthEngineError
+from emulator.functions.reducers import (
+    Reduced,
+    Reducer,
+    State,
+    joined,
+    least_weight,
+    recording,
+)
+from emulator.raster import DOUBLE, Array, PixelType
+from emulator.registry import algorithm
+
+CHUNK = 2**14  # pixels that are fitted at once
+#: Of a coefficient's variance by the other terms; above it they count as linearly dependent.
+MAX_INFLATION = 1e13
+MAX_ITERATIONS = 50  # of the iterative fits (a choice of ours)
+TALWAR = 2.795  # standard deviations: 95 % efficient with normal errors (Holland & Welsch 1977)
+MAD = 0.6745  # median absolute deviation of the standard normal distribution
+LEAST_MARGIN = 1e-12  # for a fit that is exact but for rounding
+MAX_SLOPES = 2**24  # pairs of records whose slopes are held at once
+
+COEFFICIENTS, VECTOR = PixelType("double", dimensions=2), PixelType("double", dimensions=1)
+
+
+class Rows(NamedTuple):
+    """Records of a regression, their weights, how many they stand for and all their weight."""
+
+    inputs: Sequence[Array]
+    weights: Array
+    count: Array
+    total: Array
+
+
+def _rows(inputs: Sequence[Array], weights: Sequence[Array]) -> Rows:
+    weight = least_weight(weights)
+    rows = Rows(inputs, weight, (weight > 0).sum(axis=0), weight.sum(axis=0, dtype=np.float64))
+    return _condensed(rows) if weight.ndim == 1 else rows
+
+
+def _condensed(rows: Rows) -> Rows:
+    """Return as many records as inputs that have the same least squares: a QR decomposition's R."""
+    if len(rows.weights) <= len(rows.inputs):
+        return rows
+    table = np.stack(rows.inputs, axis=-1) * np.sqrt(rows.weights.astype(np.float64))[:, None]
+    triangle = np.linalg.qr(table, mode="r")
+    return rows._replace(inputs=list(triangle.T), weights=np.ones(len(triangle)))
+
+
+def _merged(a: Rows, b: Rows) -> Rows:
+    weights = np.concatenate([a.weights, b.weights])
+    return _condensed(
+        Rows(joined(a.inputs, b.inputs), weights, a.count + b.count, a.total + b.total)
+    )
+
+
+class Fit(NamedTuple):
+    """Coefficients (p, terms, y), sums of squared residuals (p, y), and where they exist (p,)."""
+
+    coefficients: Array
+    squares: Array
+    solved: Array
+
+
+class Design:
+    """Terms (n, p) of pixels; those that are the same for all pixels are held once."""
+
+    def __init__(self, terms: Sequence[Array]) -> None:
+        self.shared = all(not any(term.strides[1:]) for term in terms)
+        axis = -1 if self.shared else 1
+        used = [term[:, 0] for term in terms] if self.shared else terms
+        self.values = np.stack(used, axis=axis).astype(np.float64)  # (n, terms[, p])
+
+    def products(self, weights: Array) -> Array:
+        """Return the terms' weighted products with each other, (terms, terms, p)."""
+        if self.shared:
+            pairs = self.values[:, :, None] * self.values[:, None, :]
+            return np.tensordot(pairs, weights, axes=(0, 0))
+        return np.einsum("nip,njp->ijp", self.values * weights[:, None], self.values)
+
+    def times(self, values: Array) -> Array:
+        """Return the terms' products with values (n, p) for every pixel: (terms, p)."""
+        if self.shared:
+            return self.values.T @ values
+        return np.einsum("nip,np->ip", self.values, values)
+
+    def fitted(self, coefficients: Array) -> Array:
+        """Return the values (n, p) that coefficients (terms, p) give."""
+        if self.shared:
+            return self.values @ coefficients
+        return np.einsum("nip,ip->np", self.values, coefficients)
+
+
+def least_squares(
+    terms: Sequence[Array], targets: Sequence[Array], weights: Array, penalty: Array
+) -> Fit:
+    """Fit targets by terms, all of shape (n, p), with a penalty on every squared coefficient.
+
+    The normal equations are scaled to a unit diagonal, and the solution is refined once with
+    its own residuals, so that times in days or years cost no digits that matter.
+    """
+    weights = np.ascontiguousarray(weights, np.float64)
+    design = Design(terms)
+    normal = np.moveaxis(design.products(weights), -1, 0)
+    normal = normal + np.diag(penalty)
+    scale = np.sqrt(np.einsum("pii->pi", normal))
+    inverse, solved = _inverse(normal, scale)
+
+    def solution(right: Array) -> Array:  # of (terms, p)
+        step = inverse @ (right.T / scale)[..., None]
+        return (step[..., 0] / scale).T
+
+    coefficients, squares = [], []
+    for target in targets:
+        found = solution(design.times(weights * target))
+        residuals = weights * (target - design.fitted(found))
+        found = found + solution(design.times(residuals) - penalty[:, None] * found)
+        residuals = target - design.fitted(found)
+        coefficients.append(found.T)
+        squares.append(np.einsum("np,np,np->p", weights, residuals, residuals))
+    return Fit(np.stack(coefficients, axis=-1), np.stack(squares, axis=-1), solved)
+
+
+def _inverse(normal: Array, scale: Array) -> tuple[Array, Array]:
+    """Invert scaled normal equations (in place of `scale`, zeros become ones); tell where."""
+    solved = (scale > 0).all(axis=-1) & np.isfinite(scale).all(axis=-1)
+    scale[~solved] = 1
+    scaled = normal / (scale[:, :, None] * scale[:, None, :])
+    scaled[~solved] = np.eye(normal.shape[-1])
+    try:
+        inverse = np.linalg.inv(scaled)
+    except np.linalg.LinAlgError:
+        solved = solved & (np.linalg.matrix_rank(scaled, hermitian=True) == scaled.shape[-1])
+        scaled[~solved] = np.eye(normal.shape[-1])
+        inverse = np.linalg.inv(scaled)
+    inflation = np.abs(np.einsum("pii->pi", inverse)).max(axis=-1)
+    return inverse, solved & (inflation < MAX_INFLATION)
+
+
+def _flat(values: Array) -> Array:
+    """Return values with all axes but the first as one, without a copy of what is shared."""
+    if values.ndim > 1 and not any(values.strides[1:]):
+        first = values[(slice(None), *(0,) * (values.ndim - 1))]
+        return np.broadcast_to(first[:, None], (len(values), math.prod(values.shape[1:])))
+    return values.reshape(len(values), -1)
+
+
+def _chunks(inputs: Sequence[Array], weights: Array) -> Iterator[tuple[list[Array], Array]]:
+    """Yield the inputs and weights of some pixels after the other, as (n, p)."""
+    flat, weight = [_flat(v) for v in inputs], _flat(weights)
+    for start in range(0, weight.shape[1], CHUNK):
+        part = slice(start, start + CHUNK)
+        yield [v[:, part] for v in flat], weight[:, part]
+
+
+Solver = Callable[[Sequence[Array], Sequence[Array], Array], Fit]
+
+
+def _fit(rows: Rows, terms: int, solve: Solver) -> Fit:
+    """Fit all pixels, chunk by chunk; the results have the pixels' own shape."""
+    fits = [
+        solve(inputs[:terms], inputs[terms:], weights)
+        for inputs, weights in _chunks(rows.inputs, rows.weights)
+    ]
+    shape = np.shape(rows.count)
+    parts = (np.concatenate(part) for part in zip(*fits, strict=True))
+    return Fit(*[part.reshape((*shape, *part.shape[1:])) for part in parts])
+
+
+def _residuals(fit: Fit, total: Array) -> Array:
+    """Return the root mean square of the residuals of every target."""
+    return np.sqrt(np.maximum(fit.squares, 0) / np.maximum(total, 1e-300)[..., None])
+
+
+def _dimensions(name: str, terms: int, targets: int) -> int:
+    if terms < 1 or targets < 1:
+        raise EarthEngineError(f"Reducer.{name}: numX and numY must be at least 1.")
+    return terms + targets
+
+
+@algorithm("Reducer.linearRegression")
+def linear_regression(terms: int, targets: int) -> Reducer:
+    def solve(x: Sequence[Array], y: Sequence[Array], weights: Array) -> Fit:
+        return least_squares(x, y, weights, np.zeros(terms))
+
+    def finish(rows: Rows) -> list[Reduced]:
+        fit = _fit(rows, terms, solve)
+        valid = (rows.count > terms) & fit.solved
+        return [Reduced(fit.coefficients, valid), Reduced(_residuals(fit, rows.total), valid)]
+
+    inputs = _dimensions("linearRegression", terms, targets)
+    outputs, types = ("coefficients", "residuals"), (COEFFICIENTS, VECTOR)
+    return Reducer(outputs, types, _rows, _merged, finish, inputs)
+
+
+@algorithm("Reducer.ridgeRegression")
+def ridge_regression(terms: int, targets: int, penalty: float) -> Reducer:
+    """Fit with an intercept, which comes last and is not penalised."""
+    penalties = np.array([penalty] * terms + [0.0])
+
+    def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
+        intercept = np.broadcast_to(np.float64(1), inputs[0].shape)
+        return _rows([*inputs[:terms], intercept, *inputs[terms:]], [least_weight(weights)])
+
+    def solve(x: Sequence[Array], y: Sequence[Array], weights: Array) -> Fit:
+        return least_squares(x, y, weights, penalties)
+
+    def mean_only(x: Sequence[Array], y: Sequence[Array], weights: Array) -> Fit:
+        return least_squares(x[-1:], y, weights, np.zeros(1))
+
+    def finish(rows: Rows) -> list[Reduced]:
+        fit, flat = _fit(rows, terms + 1, solve), _fit(rows, terms + 1, mean_only)
+        valid = (rows.count >= terms + 1) & fit.solved
+        freedom = np.maximum(rows.count - terms - 1, 0)[..., None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = (flat.squares - fit.squares) / terms / (fit.squares / freedom)
+            p = special.fdtrc(terms, freedom, np.maximum(ratio, 0))
+        values = (fit.coefficients, _residuals(fit, rows.total), p)
+        return [Reduced(value, valid) for value in values]
+
+    inputs = _dimensions("ridgeRegression", terms, targets)
+    outputs, types = ("coefficients", "residuals", "pValue"), (COEFFICIENTS, VECTOR, VECTOR)
+    return Reducer(outputs, types, summarise, _merged, finish, inputs)
+
+
+@algorithm("Reducer.robustLinearRegression")
+def robust_linear_regression(terms: int, targets: int, beta: float | None) -> Reducer:
+    """Fit again without what lies further off than `beta`, until that changes no more.
+
+    Without `beta` it is Talwar's constant times a robust standard deviation of the residuals.
+    """
+
+    def solve(x: Sequence[Array], y: Sequence[Array], weights: Array) -> Fit:
+        weights = weights.astype(np.float64)
+        used, fit = weights, None
+        for _ in range(MAX_ITERATIONS):
+            fit = least_squares(x, y, used, np.zeros(terms))
+            inliers = np.where(
+                _distances(fit, x, y) <= _margin(fit, x, y, weights, beta), weights, 0
+            )
+            if np.array_equal(inliers, used):
+                break
+            used = inliers
+        assert fit is not None
+        shares = used.sum(axis=0)[:, None]
+        return fit._replace(squares=fit.squares / np.where(shares > 0, shares, 1))
+
+    def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
+        weight = least_weight(weights)
+        rows = Rows(inputs, weight, (weight > 0).sum(axis=0), np.ones(weight.shape[1:]))
+        fit = _fit(rows, terms, solve)
+        valid = (rows.count >= terms) & fit.solved
+        return [Reduced(fit.coefficients, valid), Reduced(_residuals(fit, rows.total), valid)]
+
+    inputs = _dimensions("robustLinearRegression", terms, targets)
+    outputs, types = ("coefficients", "residuals"), (COEFFICIENTS, VECTOR)
+    return recording(outputs, types, function, inputs=inputs)
+
+
+def _distances(fit: Fit, x: Sequence[Array], y: Sequence[Array]) -> Array:
+    """Return for every record the root mean square of its residuals over the targets."""
+    design = Design(x)
+    squares = [(t - design.fitted(fit.coefficients[..., i].T)) ** 2 for i, t in enumerate(y)]
+    return np.sqrt(np.mean(squares, axis=0))
+
+
+def _margin(distances: Array, weights: Array, beta: float | None) -> Array:
+    """Return for every pixel the distance above which a record is an outlier."""
+    if beta is not None:
+        return np.full(weights.shape[1:], beta)
+    deviation = _median(np.where(weights > 0, distances, np.nan)) / MAD
+    return np.maximum(TALWAR * np.nan_to_num(deviation), LEAST_MARGIN)
+
+
+@algorithm("Reducer.sensSlope")
+def sens_slope() -> Reducer:
+    """Return the median of the slopes of all pairs, and of y − slope · x between the medians."""
+
+    def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
+        weight = least_weight(weights)
+        flat = [_flat(v).astype(np.float64) for v in inputs]
+        valid, n = _flat(weight) > 0, len(weight)
+        step = max(1, MAX_SLOPES // max(n * (n - 1) // 2, 1))
+        parts = [
+            _slopes(*[v[:, i : i + step] for v in (*flat, valid)])
+            for i in range(0, valid.shape[1], step)
+        ]
+        slope, offset = (
+            np.concatenate(p).reshape(weight.shape[1:]) for p in zip(*parts, strict=True)
+        )
+        some = np.isfinite(slope)
+        return [Reduced(np.where(some, v, 0), some) for v in (slope, offset)]
+
+    return recording(["slope", "offset"], [DOUBLE, DOUBLE], function, inputs=2, weighted=False)
+
+
+def _slopes(x: Array, y: Array, valid: Array) -> tuple[Array, Array]:
+    first, second = np.triu_indices(len(x), 1)
+    if len(first) > MAX_SLOPES:
+        raise EarthEngineError("User memory limit exceeded.")
+    run, rise = x[second] - x[first], y[second] - y[first]
+    usable = valid[first] & valid[second] & (run != 0)
+    slopes = np.divide(rise, run, out=np.full(run.shape, np.nan), where=usable)
+    slope = _median(slopes)
+    x, y = (_median(np.where(valid, v, np.nan)) for v in (x, y))
+    return slope, y - slope * x
+
+
+def _median(values: Array) -> Array:
+    """Return medians that leave NaN out, and are NaN where there is nothing else."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    count = (~np.isnan(values)).sum(axis=0)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, max(len(values) - 1, 0))
+    if not len(values):
+        return np.full(values.shape[1:], np.nan)
+    below, above = (np.take_along_axis(ordered, i[None], axis=0)[0] for i in (low, high))
+    return (below + above) / 2
+
+
+@algorithm("Reducer.geometricMedian")
+def geometric_median(dimensions: int, least_gain: float, first_step: float) -> Reducer:
+    """Find the point with the least sum of distances by Weiszfeld's iteration."""
+
+    def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
+        weight = least_weight(weights)
+        parts = [_weiszfeld(x, w, least_gain) for x, w in _chunks(inputs, weight)]
+        centre = np.concatenate(parts, axis=-1).reshape(dimensions, *weight.shape[1:])
+        valid = (weight > 0).any(axis=0)
+        return [Reduced(values, valid) for values in centre]
+
+    outputs = [f"median_{i}" for i in range(dimensions)]
+    return recording(outputs, [DOUBLE] * dimensions, function, inputs=dimensions)
+
+
+def _weiszfeld(inputs: Sequence[Array], weights: Array, least_gain: float) -> Array:
+    """Return the geometric medians (inputs, p) of points (n, p) in each input."""
+    points, weights = np.stack(inputs).astype(np.float64), weights.astype(np.float64)
+    total = np.maximum(weights.sum(axis=0), 1e-300)
+    centre = (points * weights).sum(axis=1) / total
+    cost = np.inf
+    for _ in range(MAX_ITERATIONS):
+        distances = np.sqrt(((points - centre[:, None]) ** 2).sum(axis=0))
+        previous, cost = cost, (weights * distances).sum(axis=0)
+        if np.all(previous - cost < least_gain):
+            break
+        pull = weights / np.maximum(distances, 1e-12)
+        centre = (points * pull).sum(axis=1) / np.maximum(pull.sum(axis=0), 1e-300)
+    return centre
