@@ -45,6 +45,7 @@ class Api:
         exporter: Exporter,
         ingestion: Ingestion,
         concurrency: int,
+        resize: Callable[[int], None],
     ) -> None:
         self._catalogue = catalogue
         self._assets = AssetMethods(catalogue, assets, ingestion)
@@ -53,6 +54,7 @@ class Api:
         self._tasks = tasks
         self._exporter = exporter
         self._concurrency = concurrency
+        self._resize = resize
         self._discovery = Content(discovery.discovery_document())
         self._algorithms = Content(discovery.algorithms())
 
@@ -185,6 +187,7 @@ class Api:
         if not 0 < concurrency <= MAX_CONCURRENCY:
             raise EarthEngineError(f"maxConcurrentExports must be 1 to {MAX_CONCURRENCY}.")
         self._concurrency = concurrency
+        self._resize(concurrency)
         return self._get_config(call)
 
 

@@ -112,7 +112,15 @@ class Emulator:
         exporter = Exporter(self._catalogue, destinations, options.metadata_only, simulated)
         self._log = RequestLog(options.data / "requests.jsonl")
         ingestion = Ingestion(store, Buckets(buckets))
-        api = Api(self._catalogue, store, self._queue, exporter, ingestion, options.concurrency)
+        api = Api(
+            self._catalogue,
+            store,
+            self._queue,
+            exporter,
+            ingestion,
+            options.concurrency,
+            lambda concurrency: self._workers.resize(concurrency),
+        )
         statistics = Method(
             "emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False
         )

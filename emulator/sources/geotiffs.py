@@ -98,7 +98,7 @@ class GeoTiffs:
                 file.path,
                 _index(band) + 1,
                 band.pyramiding,
-                file.uri,
+                uri=file.uri,
             )
 
     def _all(self, external: bool) -> list[BandSource]:

@@ -1,5 +1,6 @@
 """The life of an asset, through the real client."""
 
+import time
 import uuid
 
 import ee
@@ -323,6 +324,26 @@ def test_update_mask_may_be_text(ee_emulator, folder):
     body = {"asset": {"properties": {"a": 1}}, "updateMask": "properties.a,startTime"}
     answer = requests.patch(f"{ee_emulator.url}/v1/{folder}", json=body)
     assert answer.json()["properties"] == {"a": 1}
+
+
+def test_more_exports_run_at_once_when_configured(start_emulator):
+    start_emulator("--metadata-only", "--concurrency", "1", "--speed", "1")  # they take their time
+    region = ee.Geometry.Rectangle([0, 0, 100, 100], "EPSG:3857", False)
+    for i in range(4):
+        image = ee.Image.constant(i).toByte()
+        ee.batch.Export.image.toAsset(
+            image, assetId=f"{ROOT}/n{i}", region=region, scale=10
+        ).start()
+
+    def wait_for(running):
+        while [o["metadata"]["state"] for o in ee.data.listOperations()].count(
+            "RUNNING"
+        ) != running:
+            time.sleep(0.02)
+
+    wait_for(1)
+    ee.data.updateProjectConfig({"maxConcurrentExports": 3})
+    wait_for(3)
 
 
 def test_concurrency_is_configured(ee_emulator):
