@@ -3,41 +3,35 @@
 Names, paths and bodies follow https://developers.google.com/earth-engine/reference/rest/v1.
 """
 
-import itertools
-import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from emulator import discovery, engine, pixels, raster
-from emulator.asset_filter import parse_filter
-from emulator.asset_patch import patched_properties
+from emulator import discovery, engine, fields, pixels, table_files
+from emulator.asset_methods import AssetMethods, feature_page, numbered_page, page_size
 from emulator.assets import AssetStore
 from emulator.catalogue import Catalogue
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.errors import EarthEngineError
 from emulator.exports import Exporter
+from emulator.fields import Json
+from emulator.functions.values import Collection
 from emulator.graph import on_deep_stack
-from emulator.resources import asset_resource
+from emulator.ingestion import Ingestion
+from emulator.renderings import Renderings
+from emulator.resources import image_resource
 from emulator.server import Call, Content, Method
 from emulator.tasks import MAX_INTEGER, TaskQueue, integer
 
-Json = Mapping[str, Any]
-
-#: Assets and operations per page of a list.
-MAX_LISTED = 1000
+#: Operations per page of a list.
 MAX_OPERATIONS = 500
-#: Thumbnails that are remembered; Earth Engine forgets them after some hours.
-MAX_THUMBNAILS = 1000
-#: Seconds that operations.wait waits at most.
-MAX_WAIT = 60.0
 #: What can be exported, and the types of the tasks that do it.
 EXPORTS = {
     "image": "EXPORT_IMAGE",
     "table": "EXPORT_FEATURES",
     "classifier": "EXPORT_CLASSIFIER",
 }
-#: Types of assets.create that need no pixels.
-CREATABLE = ("FOLDER", "IMAGE_COLLECTION")
+#: Seconds that operations.wait waits at most.
+MAX_WAIT = 60.0
+#: Exports at once that a project may ask for.
+MAX_CONCURRENCY = 500
 
 
 class Api:
@@ -49,26 +43,30 @@ class Api:
         assets: AssetStore,
         tasks: TaskQueue,
         exporter: Exporter,
+        ingestion: Ingestion,
         concurrency: int,
+        resize: Callable[[int], None],
     ) -> None:
         self._catalogue = catalogue
-        self._assets = assets
+        self._assets = AssetMethods(catalogue, assets, ingestion)
+        self._renderings = Renderings(catalogue)
+        self._ingestion = ingestion
         self._tasks = tasks
         self._exporter = exporter
         self._concurrency = concurrency
-        self._thumbnails: OrderedDict[str, Json] = OrderedDict()
+        self._resize = resize
         self._discovery = Content(discovery.discovery_document())
         self._algorithms = Content(discovery.algorithms())
 
     def methods(self) -> list[Method]:
         """Return every method; of two paths that fit a request, the first is taken."""
         project = "/v1/projects/{project}"
-        asset = "/v1/projects/{owner}/assets/{asset:path}"
         operation = f"{project}/operations/{{id}}"
         return [
             Method("discovery", "GET", "/$discovery/rest", lambda _: self._discovery),
             Method("algorithms.list", "GET", f"{project}/algorithms", lambda _: self._algorithms),
             Method("projects.getConfig", "GET", f"{project}/config", self._get_config),
+            Method("projects.updateConfig", "PATCH", f"{project}/config", self._update_config),
             Method("value.compute", "POST", f"{project}/value:compute", self._compute, heavy=True),
             Method(
                 "image.computePixels",
@@ -77,13 +75,28 @@ class Api:
                 self._compute_pixels,
                 heavy=True,
             ),
-            Method("thumbnails.create", "POST", f"{project}/thumbnails", self._create_thumbnail),
             Method(
-                "thumbnails.getPixels",
-                "GET",
-                f"{project}/thumbnails/{{id}}:getPixels",
-                self._get_thumbnail,
+                "table.computeFeatures",
+                "POST",
+                f"{project}/table:computeFeatures",
+                self._compute_features,
                 heavy=True,
+            ),
+            Method(
+                "imageCollection.computeImages",
+                "POST",
+                f"{project}/imageCollection:computeImages",
+                self._compute_images,
+                heavy=True,
+            ),
+            *self._renderings.methods(),
+            Method("image.import", "POST", f"{project}/image:import", self._import_image),
+            Method("table.import", "POST", f"{project}/table:import", self._import_table),
+            Method(
+                "image.importExternal",
+                "POST",
+                f"{project}/image:importExternal",
+                self._import_external,
             ),
             *(
                 Method(f"{what}.export", "POST", f"{project}/{what}:export", self._export(kind))
@@ -94,54 +107,35 @@ class Api:
             Method("operations.wait", "POST", f"{operation}:wait", self._wait_for_operation),
             Method("operations.get", "GET", operation, self._get_operation),
             Method("operations.delete", "DELETE", operation, self._delete_operation),
-            Method("projects.listAssets", "GET", f"{project}:listAssets", self._list_root),
-            Method("assets.listAssets", "GET", f"{asset}:listAssets", self._list_assets),
-            Method("assets.create", "POST", f"{project}/assets", self._create_asset),
-            Method("assets.copy", "POST", f"{asset}:copy", self._copy_asset),
-            Method("assets.move", "POST", f"{asset}:move", self._move_asset),
-            Method("assets.get", "GET", asset, self._get_asset),
-            Method("assets.patch", "PATCH", asset, self._patch_asset),
-            Method("assets.delete", "DELETE", asset, self._delete_asset),
+            *self._assets.methods(),
         ]
 
     # Values and pixels.
 
     @on_deep_stack
     def _compute(self, call: Call) -> Json:
-        value = engine.evaluate(_required(call.body, "expression"), self._catalogue)
+        value = engine.evaluate(fields.required(call.body, "expression"), self._catalogue)
         return {"result": engine.to_json(value)}
 
     @on_deep_stack
     def _compute_pixels(self, call: Call) -> Content:
-        image = self._image(call.body)
-        box = pixels.requested_box(_required(call.body, "grid"))
-        file_format = call.body.get("fileFormat", "AUTO_JPEG_PNG")
-        return pixels.render(image, box, call.body.get("bandIds", []), file_format)
-
-    def _create_thumbnail(self, call: Call) -> Json:
-        name = f"projects/{call.path['project']}/thumbnails/{uuid.uuid4().hex}"
-        self._thumbnails[name] = call.body
-        if len(self._thumbnails) > MAX_THUMBNAILS:
-            self._thumbnails.popitem(last=False)
-        return {"name": name}
+        file_format = pixels.file_format(call.body)
+        image = self._renderings.image(call.body)
+        box = pixels.requested_box(image, fields.mapping(call.body, "grid"))
+        return pixels.render(image, box, file_format)
 
     @on_deep_stack
-    def _get_thumbnail(self, call: Call) -> Content:
-        name = f"projects/{call.path['project']}/thumbnails/{call.path['id']}"
-        if name not in self._thumbnails:
-            raise EarthEngineError(f"Thumbnail '{name}' was not found.", 404)
-        request = self._thumbnails[name]
-        image = self._image(request)
-        box = raster.export_grid(image)
-        return pixels.render(image, box, request.get("bandIds") or [], request["fileFormat"])
+    def _compute_features(self, call: Call) -> Json:
+        table = engine.evaluate(fields.required(call.body, "expression"), self._catalogue)
+        return feature_page(map(table_files.geojson, table_files.features(table)), call.body)
 
-    def _image(self, request: Json) -> raster.Image:
-        if "visualizationOptions" in request:
-            raise NotImplementedByEmulator("visualizationOptions")
-        image = engine.evaluate(_required(request, "expression"), self._catalogue)
-        if not isinstance(image, raster.Image):
-            raise EarthEngineError("The expression is not an image.")
-        return image
+    @on_deep_stack
+    def _compute_images(self, call: Call) -> Json:
+        images = engine.evaluate(fields.required(call.body, "expression"), self._catalogue)
+        if not isinstance(images, Collection) or not images.of_images:
+            raise EarthEngineError("The expression is not a collection of images.")
+        page, token = numbered_page(map(image_resource, images), call.body)
+        return {"images": page, **token}
 
     # Tasks.
 
@@ -152,9 +146,22 @@ class Api:
 
         return submit
 
+    def _import_image(self, call: Call) -> Json:
+        return self._tasks.submit(
+            "INGEST_IMAGE", self._ingestion.image_request(call.body), call.user
+        )
+
+    def _import_table(self, call: Call) -> Json:
+        return self._tasks.submit(
+            "INGEST_TABLE", self._ingestion.table_request(call.body), call.user
+        )
+
+    def _import_external(self, call: Call) -> Json:
+        return {"name": self._ingestion.import_external(call.body).name}
+
     def _list_operations(self, call: Call) -> Json:
         before = integer(call.query, "pageToken", MAX_INTEGER)
-        return self._tasks.list(_page_size(call, MAX_OPERATIONS), before)
+        return self._tasks.list(page_size(call.query, MAX_OPERATIONS), before)
 
     def _get_operation(self, call: Call) -> Json:
         return self._tasks.get(call.path["id"])
@@ -168,83 +175,28 @@ class Api:
         return {}
 
     def _wait_for_operation(self, call: Call) -> Json:
-        seconds = min(_seconds(call.body.get("timeout", "60s")), MAX_WAIT)
+        seconds = min(_seconds(fields.text(call.body, "timeout", f"{MAX_WAIT}s")), MAX_WAIT)
         return self._tasks.wait(call.path["id"], seconds)
 
     def _get_config(self, call: Call) -> Json:
-        return {"maxConcurrentExports": self._concurrency}
+        name = f"projects/{call.path['project']}/config"
+        return {"name": name, "maxConcurrentExports": self._concurrency}
 
-    # Assets.
-
-    def _get_asset(self, call: Call) -> Json:
-        name = _asset_name(call).rstrip("/")
-        resource = asset_resource(self._catalogue.asset(name))
-        return resource | {"quota": self._assets.quota()} if name == self._assets.root else resource
-
-    def _list_root(self, call: Call) -> Json:
-        return self._list(self._assets.root, call)
-
-    def _list_assets(self, call: Call) -> Json:
-        return self._list(_asset_name(call), call)
-
-    def _list(self, parent: str, call: Call) -> Json:
-        if self._catalogue.asset(parent).type == "IMAGE":
-            raise EarthEngineError(f"Asset '{parent}' is an image: it contains no assets.")
-        size = _page_size(call, MAX_LISTED)
-        passes = parse_filter(call.query.get("filter", ""))
-        basic = call.query.get("view", "").endswith("BASIC")
-        children = self._catalogue.children(parent, call.query.get("pageToken", ""))
-        found = list(itertools.islice(filter(passes, children), size + 1))
-        page: dict[str, Any] = {"assets": [asset_resource(child, basic) for child in found[:size]]}
-        if len(found) > size:
-            page["nextPageToken"] = found[size - 1].name
-        return page
-
-    def _create_asset(self, call: Call) -> Json:
-        name = f"{self._assets.root}/{call.query.get('assetId', '')}"
-        kind = call.body.get("type")
-        if kind not in CREATABLE:
-            raise NotImplementedByEmulator(f"Creating an asset of type {kind}")
-        properties = patched_properties({}, call.body, ())
-        return asset_resource(self._assets.create(name, kind, properties))
-
-    def _patch_asset(self, call: Call) -> Json:
-        changes = call.body.get("asset", {})
-        paths = call.body.get("updateMask", {}).get("paths", [])
-        return asset_resource(self._assets.update(_asset_name(call), changes, paths))
-
-    def _delete_asset(self, call: Call) -> Json:
-        self._assets.delete(_asset_name(call))
-        return {}
-
-    def _copy_asset(self, call: Call) -> Json:
-        destination = _required(call.body, "destinationName")
-        overwrite = call.body.get("overwrite", False)
-        return asset_resource(self._assets.copy(_asset_name(call), destination, overwrite))
-
-    def _move_asset(self, call: Call) -> Json:
-        destination = _required(call.body, "destinationName")
-        return asset_resource(self._assets.move(_asset_name(call), destination))
-
-
-def _asset_name(call: Call) -> str:
-    return f"projects/{call.path['owner']}/assets/{call.path['asset']}"
-
-
-def _page_size(call: Call, most: int) -> int:
-    size = integer(call.query, "pageSize", 0)
-    return min(size, most) if size > 0 else most
+    def _update_config(self, call: Call) -> Json:
+        concurrency = fields.whole(call.body, "maxConcurrentExports")
+        if not 0 < concurrency <= MAX_CONCURRENCY:
+            raise EarthEngineError(f"maxConcurrentExports must be 1 to {MAX_CONCURRENCY}.")
+        self._concurrency = concurrency
+        self._resize(concurrency)
+        return self._get_config(call)
 
 
 def _seconds(duration: str) -> float:
     """Return a protobuf Duration, such as `1.5s`."""
     try:
-        return float(duration.removesuffix("s"))
+        seconds = float(duration.removesuffix("s"))
     except ValueError:
         raise EarthEngineError(f"Invalid timeout '{duration}'.") from None
-
-
-def _required(body: Json, key: str) -> Any:
-    if key not in body:
-        raise EarthEngineError(f"Invalid request: there is no '{key}'.")
-    return body[key]
+    if not seconds >= 0:  # nor NaN
+        raise EarthEngineError(f"Invalid timeout '{duration}'.")
+    return seconds

@@ -18,6 +18,7 @@ from emulator.database import Database
 from emulator.exports import Exporter
 from emulator.exports.destinations import DRIVE_BYTES, Destinations
 from emulator.faults import Faults
+from emulator.ingestion import Ingestion
 from emulator.request_log import RequestLog
 from emulator.scenes.catalogued import catalogued
 from emulator.scenes.load import load_scenes
@@ -102,6 +103,7 @@ class Emulator:
             options.ceiling_per_user,
             options.history,
         )
+        buckets = options.buckets or options.data / "buckets"
         destinations = Destinations(
             store,
             buckets,
@@ -111,7 +113,16 @@ class Emulator:
         simulated = options.speed is not None
         exporter = Exporter(self._catalogue, destinations, options.metadata_only, simulated)
         self._log = RequestLog(options.data / "requests.jsonl")
-        api = Api(self._catalogue, store, self._queue, exporter, options.concurrency)
+        ingestion = Ingestion(store, Buckets(buckets))
+        api = Api(
+            self._catalogue,
+            store,
+            self._queue,
+            exporter,
+            ingestion,
+            options.concurrency,
+            lambda concurrency: self._workers.resize(concurrency),
+        )
         statistics = Method(
             "emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False
         )
@@ -119,7 +130,8 @@ class Emulator:
         wrong = Faults()
         if options.faults:
             wrong = faults.load(options.faults, [m.id for m in methods if m.counted])
-        self._workers = Workers(self._queue, exporter.runners(), options.concurrency, wrong)
+        runners = exporter.runners() | ingestion.runners()
+        self._workers = Workers(self._queue, runners, options.concurrency, wrong)
         self.app: ASGIApp = Server(methods, self._log, options.project, wrong).app
 
     def start(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emulator.clock import to_milliseconds
+from emulator import fields
 from emulator.errors import EarthEngineError
 
 ALL_PROPERTIES = "properties"
@@ -26,25 +26,34 @@ def patched_properties(
     `end_time`; none means all of them.
     """
     patched = dict(properties)
+    given = checked_properties(fields.mapping(changes, ALL_PROPERTIES))
     for path in paths or EVERYTHING:
         if path == ALL_PROPERTIES:
             times = {key: patched[key] for key in set(TIMES.values()) & patched.keys()}
-            patched = {**changes.get(ALL_PROPERTIES, {}), **times}
+            patched = {**given, **times}
             continue
-        key, value = _field(path, changes)
+        key, value = _field(path, changes, given)
         patched.pop(key, None)
         if value is not None:
             patched[key] = value
     return patched
 
 
-def _field(path: str, changes: Mapping[str, Any]) -> tuple[str, Any]:
+def checked_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties that have a value, which may be a string or a number."""
+    for key, value in properties.items():
+        if not (value is None or isinstance(value, str) or fields.is_number(value)):
+            raise EarthEngineError(f'Property "{key}" must be a string or a number.')
+    return {key: value for key, value in properties.items() if value is not None}
+
+
+def _field(path: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, Any]:
     """Return the property that a path names and its new value."""
     if path in TIMES:
-        times = [changes[name] for name in TIMES if TIMES[name] == TIMES[path] and name in changes]
-        return TIMES[path], to_milliseconds(times[0]) if times else None
+        names = [name for name in TIMES if TIMES[name] == TIMES[path] and name in changes]
+        return TIMES[path], fields.milliseconds(changes, names[0]) if names else None
     prefix, _, key = path.partition(".")
     if prefix != ALL_PROPERTIES or not key:
         raise EarthEngineError(f"Invalid update mask: '{path}' cannot be updated.")
     key = key.strip('"')  # the client quotes keys in ee.data.setAssetProperties
-    return key, changes.get(ALL_PROPERTIES, {}).get(key)
+    return key, given.get(key)

@@ -26,6 +26,9 @@ CONTAINERS = ("FOLDER", "IMAGE_COLLECTION")
 MAX_BYTES = 250 * 10**9
 MAX_ASSETS = 10_000
 
+#: Characters of an asset's name; Earth Engine publishes no limit.
+MAX_NAME = 1024
+
 #: Rows read at once while a folder is listed.
 CHUNK = 500
 
@@ -42,6 +45,14 @@ CREATE TABLE IF NOT EXISTS assets (
     pixels TEXT
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS assets_by_parent ON assets (parent, name);
+
+CREATE TABLE IF NOT EXISTS policies (name TEXT PRIMARY KEY, policy TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS asset_forgotten AFTER DELETE ON assets BEGIN
+    DELETE FROM policies WHERE name = OLD.name;
+END;
+CREATE TRIGGER IF NOT EXISTS asset_renamed AFTER UPDATE OF name ON assets BEGIN
+    UPDATE policies SET name = NEW.name WHERE name = OLD.name;
+END;
 
 CREATE TABLE IF NOT EXISTS asset_usage (assets INTEGER NOT NULL, bytes INTEGER NOT NULL);
 INSERT INTO asset_usage SELECT 0, 0 WHERE NOT EXISTS (SELECT * FROM asset_usage);
@@ -171,10 +182,10 @@ class AssetStore:
 
     def check_name(self, name: str) -> None:
         """Raise unless the name could be an asset of this project."""
-        if not self._valid_name.fullmatch(name):
+        if len(name) > MAX_NAME or not self._valid_name.fullmatch(name):
             raise EarthEngineError(
-                f"Invalid asset name '{name}'. It must start with '{self.root}/', and its parts "
-                "may contain only letters, digits, hyphens and underscores."
+                f"Invalid asset name '{name[:MAX_NAME]}'. It must start with '{self.root}/', and "
+                "its parts may contain only letters, digits, hyphens and underscores."
             )
 
     def check_insertable(self, asset: Asset, overwrite: bool) -> str | None:
@@ -191,10 +202,7 @@ class AssetStore:
 
     def create(self, name: str, kind: AssetType, properties: Mapping[str, Any]) -> Asset:
         """Create an empty folder or collection."""
-        asset = Asset(name, kind, timestamp(), properties)
-        with self._database.write() as connection:
-            self.insert(connection, asset, overwrite=False)
-        return asset
+        return self.put(Asset(name, kind, timestamp(), properties), overwrite=False)
 
     def insert(self, connection: sqlite3.Connection, asset: Asset, overwrite: bool) -> str | None:
         """Insert an asset, or replace an image; return the pixel folder to `discard` after."""
@@ -202,6 +210,13 @@ class AssetStore:
         connection.execute("DELETE FROM assets WHERE name = ?", [asset.name])
         connection.execute("INSERT INTO assets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _encode(asset))
         return replaced
+
+    def put(self, asset: Asset, overwrite: bool) -> Asset:
+        """Insert an asset, or replace another one with its files."""
+        with self._database.write() as connection:
+            replaced = self.insert(connection, asset, overwrite)
+        self.discard(replaced)
+        return asset
 
     def update(self, name: str, changes: Mapping[str, Any], paths: Sequence[str]) -> Asset:
         """Change the fields of an asset that an update mask's paths name."""
@@ -212,6 +227,38 @@ class AssetStore:
             connection.execute(
                 "UPDATE assets SET properties = ?, update_time = ? WHERE name = ?",
                 [json.dumps(properties), asset.update_time, name],
+            )
+        return asset
+
+    def policy(self, name: str) -> dict[str, Any]:
+        """Return who may do what with an asset, as it was last set (IAM Policy)."""
+        self.get(name)
+        rows = self._database.read("SELECT policy FROM policies WHERE name = ?", [name])
+        policy: dict[str, Any] = json.loads(rows[0]["policy"]) if rows else {}
+        return policy
+
+    def set_policy(self, name: str, policy: Mapping[str, Any]) -> None:
+        """Remember who may do what with an asset; nothing is ever denied."""
+        with self._database.write() as connection:
+            self.get(name)
+            connection.execute(
+                "INSERT OR REPLACE INTO policies VALUES (?, ?)", [name, json.dumps(dict(policy))]
+            )
+
+    def rename_bands(self, name: str, names: Sequence[str]) -> Asset:
+        """Give the bands of an image other names."""
+        with self._database.write() as connection:
+            asset = self.get(name)
+            if len(names) != len(asset.bands) or len(set(names)) != len(names):
+                raise EarthEngineError(
+                    f"Asset '{name}' needs {len(asset.bands)} band names that differ."
+                )
+            pairs = zip(asset.bands, names, strict=True)
+            bands = tuple(replace(band, name=new) for band, new in pairs)
+            asset = replace(asset, bands=bands, update_time=timestamp())
+            connection.execute(
+                "UPDATE assets SET bands = ?, update_time = ? WHERE name = ?",
+                [_encode_bands(bands), asset.update_time, name],
             )
         return asset
 
@@ -317,7 +364,6 @@ def _parent(name: str) -> str:
 
 
 def _encode(asset: Asset) -> list[Any]:
-    bands = [asdict(band) | {"path": band.path and band.path.name} for band in asset.bands]
     return [
         asset.name,
         _parent(asset.name),
@@ -325,10 +371,21 @@ def _encode(asset: Asset) -> list[Any]:
         asset.update_time,
         asset.size_bytes,
         json.dumps(dict(asset.properties)),
-        json.dumps(bands),
+        _encode_bands(asset.bands),
         json.dumps(asset.footprint) if asset.footprint else None,
         asset.pixels,
     ]
+
+
+def _encode_bands(bands: Sequence[StoredBand]) -> str:
+    return json.dumps([asdict(band) | {"path": _stored_path(band)} for band in bands])
+
+
+def _stored_path(band: StoredBand) -> str | None:
+    """Return a file's name in the asset's own folder, or the path of one it does not own."""
+    if band.path is None:
+        return None
+    return str(band.path) if band.uri else band.path.name
 
 
 # Expressions load whole collections again and again, and most of that would be parsing.
@@ -348,5 +405,5 @@ def _decode(folder: Path, row: sqlite3.Row) -> Asset:
 
 
 def _decode_band(band: dict[str, Any], folder: Path | None) -> StoredBand:
-    path = folder / band["path"] if folder and band["path"] else None
+    path = (folder or Path()) / band["path"] if band["path"] else None
     return StoredBand(**band | {"transform": tuple(band["transform"]), "path": path})

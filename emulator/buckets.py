@@ -14,6 +14,18 @@ MAX_NAME = 1024
 MAX_PART = 255
 
 
+def generation(path: Path) -> int:
+    """Return what differs between an object and the one that replaces it."""
+    status = path.stat()
+    return status.st_mtime_ns + status.st_size
+
+
+def check_generation(uri: str, path: Path) -> None:
+    """Raise unless an object is still the one that `gs://B/N#generation` names."""
+    if not path.is_file() or str(generation(path)) != uri.rpartition("#")[2]:
+        raise EarthEngineError(f"Failed to load the GeoTIFF at `{uri}`")
+
+
 class Buckets:
     """The buckets below a folder: each a folder that someone has made."""
 

@@ -47,6 +47,17 @@ def _patch(projects: dict[str, Any]) -> None:
     resources["image"]["methods"]["importExternal"] = _method(
         "projects.image.importExternal", "POST", "{+project}/image:importExternal", PROJECT
     )
+    resources["featureView"] = {
+        "methods": {
+            "create": _method(
+                "projects.featureView.create",
+                "POST",
+                "{+parent}/featureView",
+                PROJECT,
+                fields=_query(),
+            )
+        }
+    }
     resources["classifier"] = {
         "methods": {
             "export": _method(

@@ -24,6 +24,7 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from emulator.array_pixels import BlockFunction, aligned, is_ragged, over_arrays
+from emulator.buckets import check_generation
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
 from emulator.stored import StoredBand
@@ -558,6 +559,8 @@ def stored_band(stored: StoredBand) -> Band:
             valid = valid & (stored.nodata != 0)
             zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
             return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
+        if stored.uri:
+            check_generation(stored.uri, stored.path)
         if stored.make and not stored.path.exists():
             stored.make()
         columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 import time
 import traceback
@@ -20,7 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator import clock
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.faults import Faults
+from emulator.field_mask import masked
 from emulator.graph import on_deep_stack
+from emulator.method_override import with_method_override
 from emulator.registry import INT64_MAX, INT64_MIN
 from emulator.request_log import RequestLog
 from emulator.tasks import ANONYMOUS
@@ -43,6 +46,8 @@ NO_RESPONSE = 444
 MAX_EARLIER = 1000
 #: Where a request's scope keeps what the connection's end takes.
 CYCLE = "emulator.cycle"
+#: Half of a character beyond 16 bits, as JSON's escape or as bytes.
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 #: Evaluations at once: they are CPU-bound, more of them would only share the cores.
 COMPUTE_THREADS = 4
 #: Everything else at once: short reads and writes, and callers of operations.wait.
@@ -77,6 +82,7 @@ class Method:
     handle: Callable[[Call], Mapping[str, Any] | Content]
     heavy: bool = field(default=False, kw_only=True)  # evaluates an expression
     counted: bool = field(default=True, kw_only=True)  # part of Earth Engine's surface
+    reads: bool = field(default=False, kw_only=True)  # a POST that public assets allow
 
 
 class Server:
@@ -95,7 +101,7 @@ class Server:
         verbs = ["GET", "POST", "PATCH", "PUT", "DELETE"]
         routes = [Route(m.path, self._endpoint(m), methods=[m.verb]) for m in methods]
         routes.append(Route(rest.path, self._endpoint(rest), methods=verbs))
-        self.app: ASGIApp = _knowing_its_cycle(Starlette(routes=routes))
+        self.app: ASGIApp = with_method_override(_knowing_its_cycle(Starlette(routes=routes)))
 
     def _endpoint(self, method: Method) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -136,7 +142,7 @@ class Server:
 
     async def _answer(self, method: Method, request: Request) -> Response:
         try:
-            self._check_project(request)
+            self._check_project(request, method)
             user = request.headers.get("authorization", ANONYMOUS)
             call = Call(request.path_params, request.query_params, await _body(request), user)
             pool = self._compute if method.heavy else self._control
@@ -152,10 +158,10 @@ class Server:
             unexpected = EarthEngineError("An internal error has occurred", 500)
             return _json(unexpected.payload(), unexpected.code)
 
-    def _check_project(self, request: Request) -> None:
+    def _check_project(self, request: Request, method: Method) -> None:
         project = request.path_params.get("project", self._project)
         owner = request.path_params.get("owner", self._project)
-        if owner == PUBLIC_PROJECT and request.method == "GET":
+        if owner == PUBLIC_PROJECT and (request.method == "GET" or method.reads):
             return
         for name in (project, owner):
             if name != self._project:
@@ -185,7 +191,7 @@ def _respond(method: Method, call: Call) -> Response:
     answer = method.handle(call)
     if isinstance(answer, Content):
         return Response(answer.data, media_type=answer.media_type)
-    return _json(answer)
+    return _json(masked(answer, call.query.get("fields", "")))
 
 
 def _not_implemented(call: Call) -> Mapping[str, Any]:
@@ -211,7 +217,10 @@ async def _body(request: Request) -> Mapping[str, Any]:
 
 def _decoded(data: bytearray) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse_constant, parse_int=_integer)
+        body = json.loads(data, parse_constant=_refuse_constant, parse_int=_integer)
+        if SURROGATE.search(data):
+            json.dumps(body, ensure_ascii=False).encode()  # fails if there is one without the other
+        return body
     except ValueError as error:
         raise EarthEngineError(f"Invalid JSON payload received. {error}") from error
 

@@ -36,6 +36,7 @@ class StoredBand:
     nodata: int | None = None
     shift: int = 0  # what harmonisation subtracts from the file's digital numbers
     oversampled: int = 1
+    uri: str | None = None  # of a file in Cloud Storage that the asset does not own: gs://B/N#G
     make: Callable[[], None] | None = None  # writes the file, called when it is first read
 
     @property

@@ -436,20 +436,33 @@ class Workers:
         self._queue = queue
         self._runners = runners
         self._faults = faults or Faults()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"task-{i}", daemon=True)
-            for i in range(concurrency)
-        ]
+        self._concurrency = concurrency
+        self._running: set[int] = set()  # numbers of the threads
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start the threads; they end with the process, which no task minds."""
-        for thread in self._threads:
-            thread.start()
+        self.resize(self._concurrency)
+
+    def resize(self, concurrency: int) -> None:
+        """Run so many tasks at once from now on; those that run are not interrupted."""
+        with self._lock:
+            self._concurrency = concurrency
+            for number in set(range(concurrency)) - self._running:
+                self._running.add(number)
+                name = f"task-{number}"
+                threading.Thread(target=self._work, args=[number], name=name, daemon=True).start()
+
+    def _is_needed(self, number: int) -> bool:
+        with self._lock:
+            if number >= self._concurrency:
+                self._running.remove(number)
+            return number < self._concurrency
 
     # One deep stack for the worker's life: a task's CPU seconds are then those of its thread.
     @on_deep_stack
-    def _work(self) -> None:
-        while True:
+    def _work(self, number: int) -> None:
+        while self._is_needed(number):
             task = self._queue.claim(tuple(self._runners), self.IDLE)
             if task:
                 self._execute(task)

@@ -271,7 +271,7 @@ def load_table(asset: str, geometry_column: Any, version: Any) -> Collection:
 def _from_geojson(index: int, row: Mapping[str, Any]) -> Feature:
     shape = row.get("geometry")
     properties = {"system:index": str(row.get("id", index)), **(row.get("properties") or {})}
-    return Feature(properties, Geometry(shape) if shape else None)
+    return Feature(properties, coerce("Geometry", shape) if shape else None)
 
 
 @algorithm("ImageCollection.fromImages")

@@ -1,0 +1,132 @@
+"""Assets made of files in Cloud Storage: ingested images and tables, and images left there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from emulator import documents, fields, raster
+from emulator.assets import Asset, AssetStore
+from emulator.buckets import Buckets
+from emulator.clock import timestamp
+from emulator.errors import EarthEngineError
+from emulator.exports.destinations import NewAsset
+from emulator.fields import Json
+from emulator.graph import on_deep_stack
+from emulator.manifests import Footprint, ImageManifest, image_manifest, table_manifest
+from emulator.sources.geotiffs import GeoTiffs
+from emulator.sources.tables import read_csv
+from emulator.tasks import Output, Task
+
+
+class Ingestion:
+    """Checks requests to import, and runs the tasks that they become."""
+
+    def __init__(self, store: AssetStore, buckets: Buckets) -> None:
+        self._store = store
+        self._buckets = buckets
+
+    def runners(self) -> dict[str, Callable[[Task], Output]]:
+        """Return what runs each type of task."""
+        return {"INGEST_IMAGE": self._run_image, "INGEST_TABLE": self._run_table}
+
+    def image_request(self, body: Json) -> Json:
+        """Return the request of an INGEST_IMAGE task; raise unless it can become one."""
+        content = _manifest(body, "imageManifest")
+        self._store.check_name(image_manifest(content).name)
+        return _described(body, "image", content)
+
+    def table_request(self, body: Json) -> Json:
+        """Return the request of an INGEST_TABLE task; raise unless it can become one."""
+        content = _manifest(body, "tableManifest")
+        self._store.check_name(table_manifest(content).name)
+        return _described(body, "table", content)
+
+    def import_external(self, body: Json) -> Asset:
+        """Make an image of files that stay where they are."""
+        overwrite = fields.flag(body, "overwrite")
+        manifest = image_manifest(_manifest(body, "imageManifest"))
+        if manifest.mask or manifest.missing is not None:
+            raise EarthEngineError("External images cannot have mask bands or missing data.")
+        self._store.check_name(manifest.name)
+        files = GeoTiffs(manifest, self._buckets, external=True)
+        asset = replace(self._asset(manifest, files), bands=tuple(files.external_bands()))
+        return self._store.put(asset, overwrite)
+
+    def create_external(self, name: str, body: Json, overwrite: bool) -> Asset:
+        """Make an image as assets.create could, before there was image.importExternal."""
+        snake = fields.mapping(body, "cloud_storage_location")
+        uris = fields.texts(fields.mapping(body, "cloudStorageLocation") or snake, "uris")
+        if len(uris) != 1:
+            raise EarthEngineError("An image needs a cloudStorageLocation with one URI.")
+        kept = ("properties", "startTime", "endTime", "start_time", "end_time")
+        manifest = {key: body[key] for key in kept if key in body}
+        manifest |= {"name": name, "tilesets": [{"sources": [{"uris": uris}]}]}
+        return self.import_external({"imageManifest": manifest, "overwrite": overwrite})
+
+    @on_deep_stack
+    def _run_image(self, task: Task) -> NewAsset:
+        manifest = image_manifest(task.request["imageManifest"])
+        overwrite = bool(task.request.get("overwrite"))
+        files = GeoTiffs(manifest, self._buckets)
+        asset = self._asset(manifest, files)
+        self._store.check_insertable(asset, overwrite)  # before the long part
+        folder = self._store.new_pixels()
+        try:
+            stored = []
+            for image, box in files.images():
+                policies = {band.id: band.pyramiding for band in files.bands}
+                stored += raster.write_bands(image, box, folder, policies)
+                task.progress.report(len(stored) / len(files.bands))
+        except BaseException:
+            self._store.discard(folder.name)
+            raise
+        by_name = {band.name: band for band in stored}
+        bands = tuple(by_name[band.id] for band in files.bands)
+        size = sum(band.path.stat().st_size for band in bands if band.path)
+        asset = replace(asset, bands=bands, size_bytes=size, pixels=folder.name)
+        return NewAsset(asset, overwrite, self._store)
+
+    @on_deep_stack
+    def _run_table(self, task: Task) -> NewAsset:
+        manifest = table_manifest(task.request["tableManifest"])
+        overwrite = bool(task.request.get("overwrite"))
+        asset = Asset(manifest.name, "TABLE", timestamp(), manifest.properties)
+        self._store.check_insertable(asset, overwrite)  # before the long part
+        paths = [self._buckets.existing(source.uri) for source in manifest.sources]
+        features = read_csv(manifest, paths, task.progress)
+        folder = self._store.new_pixels()
+        try:
+            documents.write_table(folder, features)
+        except BaseException:
+            self._store.discard(folder.name)
+            raise
+        size = (folder / documents.TABLE).stat().st_size
+        asset = replace(asset, size_bytes=size, pixels=folder.name)
+        return NewAsset(asset, overwrite, self._store)
+
+    def _asset(self, manifest: ImageManifest, files: GeoTiffs) -> Asset:
+        box = files.box(files.bands[0].id)
+        outline = raster.footprint(raster.Image([]), box)
+        if manifest.footprint:
+            outline = _footprint(manifest.footprint, files)
+        return Asset(manifest.name, "IMAGE", timestamp(), manifest.properties, footprint=outline)
+
+
+def _manifest(body: Json, name: str) -> Json:
+    fields.required(body, name)
+    return fields.mapping(body, name)
+
+
+def _described(body: Json, what: str, manifest: Mapping[str, Any]) -> Json:
+    fields.flag(body, "overwrite")
+    default = f'Ingest {what}: "{manifest["name"]}"'
+    return {**body, "description": fields.text(body, "description") or default}
+
+
+def _footprint(footprint: Footprint, files: GeoTiffs) -> Json:
+    """Return a ring of a band's pixel coordinates in longitude and latitude."""
+    box = files.box(footprint.band or files.bands[0].id)
+    to_lonlat = raster.transformer(box.grid.crs, "EPSG:4326").transform
+    a, b, c, d, e, f = box.transform
+    ring = [list(to_lonlat(a * x + b * y + c, d * x + e * y + f)) for x, y in footprint.points]
+    return {"type": "Polygon", "coordinates": [ring]}

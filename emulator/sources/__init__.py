@@ -1,0 +1,1 @@
+"""Files that assets are made of."""
