@@ -11,7 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import emulator_forest, emulator_full_tile, emulator_reducers, emulator_service, orchestration
+from benchmarks import (
+    emulator_forest,
+    emulator_full_tile,
+    emulator_reducers,
+    emulator_service,
+    orchestration,
+)
 from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
