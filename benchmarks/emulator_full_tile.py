@@ -13,10 +13,10 @@ import ee
 import numpy as np
 import rasterio
 import rasterio.shutil
-from google.auth.credentials import AnonymousCredentials
 from rasterio.windows import Window
 
 from benchmarks.result import Result
+from emulator import client
 from shared.earth.cloud_mask import REFLECTANCE_SCALE
 from shared.earth.decision_trees import TREE2, TREE3, decision_tree
 
@@ -116,8 +116,7 @@ def _export(scenes: Path, data: Path, side: int) -> tuple[float, float, Path]:
     try:
         assert emulator.stdout is not None
         url = emulator.stdout.readline().partition(" at ")[2].partition(" ")[0]
-        ee.deprecation._FetchDataCatalogStac = dict  # it would ask the internet
-        ee.Initialize(AnonymousCredentials(), project=PROJECT, url=url)
+        client.connect(url)
         seconds = _seconds(_task(side))
         return seconds, _peak_memory(emulator.pid), next((data / "assets").rglob("*.tif"))
     finally:

@@ -10,10 +10,9 @@ import ee
 import numpy as np
 import rasterio
 from affine import Affine
-from google.auth.credentials import AnonymousCredentials
 
 from benchmarks.result import Result
-from cli import earth_engine_emulator
+from emulator import client, launch
 
 ROUNDS = 5
 CRS, SIDE = "EPSG:32633", 10
@@ -86,8 +85,8 @@ def _best_of_rounds(stack: np.ndarray, reduce: Callable[[ee.ImageCollection], ee
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _write_scenes(folder / "scenes", stack)
-        with earth_engine_emulator.running(folder / "data", [folder / "scenes"]) as url:
-            ee.Initialize(AnonymousCredentials(), project=earth_engine_emulator.PROJECT, url=url)
+        with launch.running(folder / "data", [folder / "scenes"]) as url:
+            client.connect(url)
             request = {
                 "expression": reduce(ee.ImageCollection("bench/stack")),
                 "fileFormat": "NPY",

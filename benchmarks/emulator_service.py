@@ -11,12 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.result import Result
-from cli import earth_engine_emulator
+from emulator import launch
 from emulator.app import SCHEMA
 from emulator.database import Database
 from emulator.tasks import MAX_INTEGER, TaskQueue
 
-PROJECT = f"/v1/projects/{earth_engine_emulator.PROJECT}"
+PROJECT = f"/v1/projects/{launch.PROJECT}"
 OPERATIONS = 50_000
 PAGE = 500
 #: Pages at either end of the list that are compared, and how often the list is read.
@@ -62,7 +62,7 @@ def operation_pages() -> dict[str, Result]:
     """List 50,000 operations in pages: the time of the last pages to that of the first."""
     with tempfile.TemporaryDirectory() as name:
         _queue(Path(name), OPERATIONS)
-        with earth_engine_emulator.running(Path(name), [], "--concurrency", "0") as url:
+        with launch.running(Path(name), [], "--concurrency", "0") as url:
             client = Client(url)
             rounds = [_page_times(client) for _ in range(ROUNDS)]
     fastest = [min(times) for times in zip(*rounds, strict=True)]
@@ -76,7 +76,7 @@ def requests_per_second() -> dict[str, Result]:
     """Ask for assets, listings, quotas and operations from several clients at once."""
     with tempfile.TemporaryDirectory() as name:
         operations = _queue(Path(name), SOME)
-        with earth_engine_emulator.running(Path(name), [], "--concurrency", "0") as url:
+        with launch.running(Path(name), [], "--concurrency", "0") as url:
             paths = [
                 f"{PROJECT}/assets/",
                 f"{PROJECT}:listAssets",
@@ -94,7 +94,7 @@ def requests_per_second() -> dict[str, Result]:
 def _queue(data: Path, count: int) -> list[str]:
     """Write the history of an emulator that does not run yet; return some operations' names."""
     database = Database(data / "emulator.sqlite", SCHEMA)
-    queue = TaskQueue(database, earth_engine_emulator.PROJECT)
+    queue = TaskQueue(database, launch.PROJECT)
     first = queue.submit("EXPORT_IMAGE", EXPORT)["name"].rpartition("/")[2]
     queue.cancel(first)
     with database.write() as connection:

@@ -9,7 +9,7 @@ import shapely
 import shapely.affinity
 import yaml
 
-from cli.earth_engine_emulator import PROJECT
+from emulator.launch import PROJECT
 from emulator.scenes import synthetic
 from emulator.scenes.load import load_scenes
 from emulator.scenes.sentinel2 import COLLECTION

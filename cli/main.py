@@ -16,10 +16,10 @@ from rich.table import Table
 from cli import cloud, outputs, stacks
 from cli import demo as demo_run
 from cli.drive import Outcome, drive
-from cli.earth_engine_emulator import PROJECT, EmulatorFailed, statistics
 from cli.google_emulators import EmulatorsMissing
 from cli.progress import console, export_bars
 from cli.summary import Summary, failures, summarize, table
+from emulator.launch import PROJECT, EmulatorFailed, statistics
 from emulator.scenes.folder import InvalidSceneFolder
 from shared import bootstrap
 from shared.config import Settings, read_run, read_settings

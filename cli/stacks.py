@@ -11,8 +11,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from cli import earth_engine_emulator, google_emulators
+from cli import google_emulators
 from cli.pipeline import Function, application, push_body, read_pipeline
+from emulator import launch
 from shared import bootstrap
 from shared.adapters.embedded import Delivery, SqliteBus, SqliteLedger
 from shared.config import Settings
@@ -190,10 +191,8 @@ def start(
     out.mkdir(parents=True, exist_ok=True)
     _log_to(out / "functions.log")
     with ExitStack() as exits:
-        url = exits.enter_context(
-            earth_engine_emulator.running(out / "earth-engine", scenes, *emulator_options)
-        )
-        project = earth_engine_emulator.PROJECT
+        url = exits.enter_context(launch.running(out / "earth-engine", scenes, *emulator_options))
+        project = launch.PROJECT
         exits.callback(bootstrap.use, None)
         if kind == "embedded":
             yield exits.enter_context(closing(EmbeddedStack(Settings(kind, project, out, url))))

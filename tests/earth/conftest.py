@@ -8,9 +8,8 @@ import ee
 import numpy as np
 import pytest
 import rasterio
-from google.auth.credentials import AnonymousCredentials
 
-from cli import earth_engine_emulator
+from emulator import client, launch
 from emulator.scenes.synthetic import write_region
 from shared.domain.runs import RunConfiguration
 
@@ -54,10 +53,8 @@ class Scenes:
 
 def connected(scenes, data):
     """Serve a scene folder and connect the client to it."""
-    with earth_engine_emulator.running(data, [scenes.folder]) as url:
-        ee.deprecation._FetchDataCatalogStac = dict
-        ee.Initialize(AnonymousCredentials(), project="demo-project", url=url)
-        ee.data.setMaxRetries(0)
+    with launch.running(data, [scenes.folder]) as url:
+        client.connect(url)
         yield scenes
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import ee
 import pytest
-from google.auth.credentials import AnonymousCredentials
 
+from emulator.client import connect
 from emulator.scenes.synthetic import write_region
 
 ROOT = Path(__file__).parents[2]
@@ -46,16 +45,6 @@ def start(data: Path, *arguments: str) -> Running:
     running = Running(line.partition(" at ")[2].partition(" ")[0], data, process, line)
     connect(running.url)
     return running
-
-
-def connect(url: str) -> None:
-    """Point the client at an emulator, with no more patience than a test has."""
-    if ee.data._get_state().requests_session:
-        ee.data._get_state().requests_session.close()
-    # Initialize would fetch a public file, without a timeout.
-    ee.deprecation._FetchDataCatalogStac = dict
-    ee.Initialize(AnonymousCredentials(), project=PROJECT, url=url)
-    ee.data.setMaxRetries(0)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import earth_engine_emulator, stacks
+from cli import stacks
 from cli.pipeline import application, push_body, read_pipeline
+from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared import bootstrap
 from shared.adapters.embedded import SqliteBus
@@ -62,7 +63,7 @@ class Pipeline(stacks.EmbeddedStack):
         return post(function, push_body(data, message_id, "2026-11-22T09:05:40.170Z", "s"))
 
     def statistics(self):
-        return earth_engine_emulator.statistics(self.earth_engine_url)
+        return launch.statistics(self.earth_engine_url)
 
     def exports(self, run="demo"):
         return self.services.ledger.exports(run)
@@ -84,9 +85,9 @@ def start_pipeline(tmp_path, scenes):
     """A function that gives a running pipeline, with options for the emulator."""
 
     @contextmanager
-    def start(*options, project=earth_engine_emulator.PROJECT):
+    def start(*options, project=launch.PROJECT):
         data = tmp_path / "earth-engine"
-        with earth_engine_emulator.running(data, [scenes], "--metadata-only", *options) as url:
+        with launch.running(data, [scenes], "--metadata-only", *options) as url:
             running = Pipeline(Settings("embedded", project, tmp_path, url))
             yield running
         bootstrap.use(None)

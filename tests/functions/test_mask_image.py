@@ -3,7 +3,7 @@ import json
 import ee
 import pytest
 
-from cli import earth_engine_emulator
+from emulator import launch
 from shared import bootstrap
 from shared.config import Settings
 from shared.domain import exports
@@ -79,8 +79,8 @@ def test_a_message_for_an_export_that_nobody_knows_is_acknowledged(pipeline, fou
 
 
 def test_earth_engine_not_answering_raises_for_redelivery(tmp_path, scenes):
-    with earth_engine_emulator.running(tmp_path / "ee", [scenes], "--metadata-only") as url:
-        pipeline = Pipeline(Settings("embedded", earth_engine_emulator.PROJECT, tmp_path, url))
+    with launch.running(tmp_path / "ee", [scenes], "--metadata-only") as url:
+        pipeline = Pipeline(Settings("embedded", launch.PROJECT, tmp_path, url))
         pipeline.start()
         pipeline.tick("find_images")
         message = decode(ImageFound, pipeline.taken()[0].data)

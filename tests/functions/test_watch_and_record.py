@@ -6,8 +6,9 @@ import ee
 import pystac
 import pytest
 
-from cli import earth_engine_emulator, stacks
+from cli import stacks
 from cli.drive import drive
+from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared.domain import exports
 from shared.domain.exports import State
@@ -98,7 +99,7 @@ def test_the_queue_never_holds_more_than_the_ceiling(tmp_path, images):
     with stacks.start("embedded", tmp_path / "out", [scenes], ["--metadata-only"]) as stack:
         run = register(configuration(**few(20)))
         assert drive(stack, run, lambda counts: None).counts == {"SUCCEEDED": images}
-        counted = earth_engine_emulator.statistics(stack.earth_engine_url)
+        counted = launch.statistics(stack.earth_engine_url)
     assert counted["exports_started"] == images
     assert 1 < counted["peak_queued_tasks"] <= 20
 

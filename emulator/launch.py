@@ -1,4 +1,4 @@
-"""The Earth Engine emulator as a process of its own, which ends with this one."""
+"""The emulator as a process of its own, which ends with this one."""
 
 import re
 import subprocess
@@ -10,8 +10,7 @@ from typing import Any
 
 import requests
 
-from cli.pipeline import ROOT
-
+ROOT = Path(__file__).parent.parent
 PROJECT = "demo-project"
 
 
