@@ -61,7 +61,7 @@ def over_arrays(
 
 
 def _flat(data: Array, present: Array) -> Array:
-    flat = data.reshape(-1, *data.shape[2:])
+    flat = data.reshape(data.shape[0] * data.shape[1], *data.shape[2:])
     return flat if len(present) == len(flat) else flat[present]
 
 

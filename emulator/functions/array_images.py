@@ -14,7 +14,7 @@ from emulator.array_pixels import assembled, by_value
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions import arrays
 from emulator.functions.arrays import BITS, DECOMPOSITIONS, INDEX, BlockOperation
-from emulator.functions.elementwise import cast_values, pairs, union
+from emulator.functions.elementwise import cast_image, cast_values, pairs, union
 from emulator.functions.images import by_name, constant, image
 from emulator.functions.kernels import Kernel
 from emulator.functions.values import Collection
@@ -135,7 +135,10 @@ def to_array_per_band(collection: Collection, axis: int, drop_masked: bool) -> I
 def bits_to_array_image(source: Image) -> Image:
     kind = replace(BITS, dimensions=1)
     return source.with_bands(
-        [blockwise(band, [band], arrays.bits_of, kind) for band in source.bands]
+        [
+            blockwise(band, [band], arrays.bits_of, kind)
+            for band in _numbers("bitsToArrayImage", source).bands
+        ]
     )
 
 
@@ -309,7 +312,7 @@ def array_get(source: Image, position: Image) -> Image:
         kind = replace(band.pixel_type, dimensions=0)
         return blockwise(
             band,
-            [band, *position.bands],
+            [band, *_numbers("arrayGet", position).bands],
             lambda block, *at: arrays.element(block, np.stack(at, axis=-1)),
             kind,
         )
@@ -330,7 +333,7 @@ def array_repeat(source: Image, axis: int, copies: Image) -> Image:
             kind,
         )
 
-    matched = pairs("arrayRepeat", source, copies)
+    matched = _with_each("arrayRepeat", source, cast_image(copies, INT64))
     return source.with_bands([repeated(band, count) for band, count in matched])
 
 
@@ -362,8 +365,8 @@ def array_reshape(source: Image, lengths: Image, dimensions: int) -> Image:
 def array_slice(
     source: Image, axis: int, start: Image | None, end: Image | None, step: int
 ) -> Image:
-    first = _filled(constant(0) if start is None else start, 0)
-    last = _filled(constant(INT64.max) if end is None else end, INT64.max)
+    first = _filled(constant(0) if start is None else _numbers("arraySlice", start), 0)
+    last = _filled(constant(INT64.max) if end is None else _numbers("arraySlice", end), INT64.max)
 
     def sliced(band: Band, *ends: Band) -> Band:
         return blockwise(
@@ -377,11 +380,28 @@ def array_slice(
             band.pixel_type,
         )
 
-    starts = pairs("arraySlice", source, first)
-    ends = pairs("arraySlice", source, last)
+    starts = _with_each("arraySlice", source, first)
+    ends = _with_each("arraySlice", source, last)
     return source.with_bands(
         [sliced(band, a, b) for (band, a), (_, b) in zip(starts, ends, strict=True)]
     )
+
+
+def _numbers(name: str, source: Image) -> Image:
+    """Return an image whose pixels are numbers, or refuse it."""
+    if any(band.pixel_type.dimensions for band in source.bands):
+        raise EarthEngineError(f"Image.{name}: Expected scalar bands, not bands of arrays.")
+    return source
+
+
+def _with_each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
+    """Match every band of an image with the other's only one of numbers, or its own."""
+    _numbers(name, other)
+    if len(other.bands) not in (1, len(source.bands)):
+        raise EarthEngineError(
+            f"Image.{name}: Expected 1 or {len(source.bands)} bands, got {len(other.bands)}."
+        )
+    return list(zip(source.bands, itertools.cycle(other.bands)))
 
 
 def _filled(source: Image, value: int) -> Image:

@@ -4,6 +4,7 @@ An operation works on blocks, (pixels, *shape): a value is a block of one pixel.
 counted without the pixels. https://developers.google.com/earth-engine/guides/arrays_intro
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from emulator.functions.elementwise import OPERATIONS, cast_values, number_type,
 from emulator.functions.reducers import Reduced, Reducer, named
 from emulator.functions.values import Collection, Feature, number_json
 from emulator.raster import DOUBLE, INT64, Array, PixelType, ones
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, within_count
 
 INDEX = PixelType("int", 0, 2**31 - 1)  # of positions and lengths
 
@@ -72,7 +73,7 @@ def array(value: Any) -> EEArray:
 
 def _numbers(value: Any) -> Array:
     try:
-        values = np.asarray(_plain(value))
+        values = value.values if isinstance(value, EEArray) else np.asarray(_plain(value))
     except ValueError:
         raise EarthEngineError(
             "Array: All inner lists at the same depth must have the same length."
@@ -103,7 +104,11 @@ def _type_of(values: Array) -> PixelType:
 def make_array(values: Any, kind: PixelType | None) -> EEArray:
     if kind is None:
         return coerce("Array", values)
-    numbers = values.values if isinstance(values, EEArray) else _numbers(values)
+    try:
+        numbers = _numbers(values)
+    except InvalidTypeError:
+        message = "Array: The values must be numbers or nested lists of numbers."
+        raise EarthEngineError(message) from None
     return _cast(EEArray(numbers, kind), kind)
 
 
@@ -114,8 +119,8 @@ def _cast(value: EEArray, kind: PixelType) -> EEArray:
 
 @algorithm("Array.identity")
 def identity(size: int) -> EEArray:
-    if size < 0:
-        raise EarthEngineError("Array.identity: Size must not be negative.")
+    _require(size >= 0, "Array.identity: Size must not be negative.")
+    within_count(size**2)
     return make(np.eye(size), PixelType("int", 0, 1))
 
 
@@ -194,6 +199,7 @@ def repeat_array(source: EEArray, axis: int, copies: int) -> EEArray:
 def repeated(block: Array, axis: int, copies: int) -> Array:
     """Return arrays with copies of themselves along an axis, which may be a new one."""
     _require(copies > 0, "The number of copies must be positive.")
+    within_count(copies * max(block[0].size, 1))
     return concatenated([block] * copies, axis)
 
 
@@ -259,6 +265,7 @@ def _lengths_of(block: Array) -> Array:
 
 def _argmax(block: Array) -> Array | None:
     shape = block.shape[1:]
+    _require(shape, "A number has no positions.")
     if not np.prod(shape, dtype=int):
         return None
     return np.stack(np.unravel_index(block.reshape(len(block), -1).argmax(axis=1), shape), axis=-1)
@@ -268,7 +275,9 @@ def _pad(block: Array, lengths: list[int], value: float) -> Array:
     _require(
         len(lengths) == block.ndim - 1, f"Expected {block.ndim - 1} lengths, got {len(lengths)}."
     )
-    more = [(0, max(0, int(n) - now)) for n, now in zip(lengths, block.shape[1:], strict=True)]
+    now = block.shape[1:]
+    within_count(math.prod(max(a, b) for a, b in zip(lengths, now, strict=True)))
+    more = [(0, max(0, a - b)) for a, b in zip(lengths, now, strict=True)]
     kind = np.result_type(block.dtype, np.asarray(value).dtype)
     return np.pad(block.astype(kind), [(0, 0), *more], constant_values=value)
 
@@ -279,6 +288,7 @@ def _padded_type(kind: PixelType, lengths: list[int], value: float) -> PixelType
 
 def _project(block: Array, axes: list[int]) -> Array | None:
     kept = [_axis(block, axis) for axis in axes]
+    _require(len(set(kept)) == len(kept), "An axis can be retained only once.")
     dropped = [axis for axis in range(1, block.ndim) if axis not in kept]
     _require(
         all(block.shape[axis] <= 1 for axis in dropped),
@@ -286,7 +296,9 @@ def _project(block: Array, axes: list[int]) -> Array | None:
     )
     if any(block.shape[axis] == 0 for axis in dropped):
         return None  # there is nothing to keep
-    return block.transpose(0, *kept, *dropped).reshape(-1, *[block.shape[axis] for axis in kept])
+    return block.transpose(0, *kept, *dropped).reshape(
+        len(block), *[block.shape[axis] for axis in kept]
+    )
 
 
 def _projected_type(kind: PixelType, axes: list[int]) -> PixelType:
@@ -459,6 +471,12 @@ def _matrices(block: Array, square: bool = False) -> Array:
     return block.astype(np.float64)
 
 
+def _finite(matrices: Array) -> Array:
+    """Return matrices as they are: iterations do not end on infinities and NaN."""
+    _require(np.isfinite(matrices).all(), "The matrix has elements that are not finite.")
+    return matrices
+
+
 def _multiply(left: Array, right: Array) -> Array:
     _matrices(left), _matrices(right)
     _require(
@@ -482,7 +500,7 @@ def _solve(left: Array, right: Array) -> Array:
         q, r = np.linalg.qr(left)
         return np.linalg.solve(r, q.swapaxes(1, 2) @ right)
     except np.linalg.LinAlgError:
-        return np.linalg.pinv(left) @ right
+        return np.linalg.pinv(_finite(left)) @ right
 
 
 def _inverse(block: Array) -> Array:
@@ -544,7 +562,7 @@ UNARY = {
     "matrixToDiag": BlockOperation("matrixToDiag", _to_diagonal, _same),
     "matrixInverse": BlockOperation("matrixInverse", _inverse, _floating),
     "matrixPseudoInverse": BlockOperation(
-        "matrixPseudoInverse", lambda block: np.linalg.pinv(_matrices(block)), _floating
+        "matrixPseudoInverse", lambda block: np.linalg.pinv(_finite(_matrices(block))), _floating
     ),
     "matrixDeterminant": BlockOperation(
         "matrixDeterminant",
@@ -612,7 +630,7 @@ def _qr(matrix: Array) -> dict[str, Array]:
 
 
 def _svd(matrix: Array) -> dict[str, Array]:
-    u, singular, v = np.linalg.svd(_matrices(matrix))
+    u, singular, v = np.linalg.svd(_finite(_matrices(matrix)))
     diagonal = np.zeros(matrix.shape)
     np.einsum("ijj->ij", diagonal[:, : singular.shape[1], : singular.shape[1]])[:] = singular
     return {"U": u, "S": diagonal, "V": v.swapaxes(1, 2)}
@@ -651,7 +669,7 @@ _register_decompositions()
 @algorithm("Array.eigen")
 def eigen(source: EEArray) -> EEArray:
     """Return rows of an eigenvalue and its vector, whose first element but zeros is positive."""
-    [matrix] = _matrices(source.values[None], square=True)
+    [matrix] = _finite(_matrices(source.values[None], square=True))
     symmetric = np.array_equal(matrix, matrix.T)
     values, vectors = np.linalg.eigh(matrix) if symmetric else np.linalg.eig(matrix)
     _require(np.isreal(values).all(), "Array.eigen: The matrix has complex eigenvalues.")

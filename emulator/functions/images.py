@@ -381,6 +381,8 @@ def _masked(source: Image, new: Image, merge: Callable[[Array, Array], Array]) -
     """Return bands whose mask is merged with the values of others; masked is 0."""
 
     def masked(band: Band, by: Band) -> Band:
+        _require_dimensions("updateMask", by, 0)
+
         def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels, wanted = read(band, box), read(by, box)
             share = np.clip(wanted.data, 0, 1).astype(np.float32)
@@ -391,6 +393,15 @@ def _masked(source: Image, new: Image, merge: Callable[[Array, Array], Array]) -
         return band.derived(compute, [band, by])
 
     return [masked(band, by) for band, by in _each("updateMask", source, new)]
+
+
+def _require_dimensions(name: str, band: Band, dimensions: int) -> None:
+    found = band.pixel_type.dimensions
+    if found != dimensions:
+        raise EarthEngineError(
+            f"Image.{name}: Expected pixels of dimension {dimensions}, band '{band.name}' has "
+            f"{found}."
+        )
 
 
 def _each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
@@ -407,6 +418,7 @@ def _each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
 @algorithm("Image.unmask")
 def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
     def filled(band: Band, by: Band) -> Band:
+        _require_dimensions("unmask", by, band.pixel_type.dimensions)
         kind = union(band.pixel_type, by.pixel_type)
 
         def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -431,6 +443,8 @@ def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
 @algorithm("Image.where")
 def where(source: Image, test: Image, value: Image) -> Image:
     def chosen(band: Band, by: Band, other: Band) -> Band:
+        _require_dimensions("where", by, 0)
+        _require_dimensions("where", other, band.pixel_type.dimensions)
         kind = union(band.pixel_type, other.pixel_type)
 
         def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -451,6 +465,7 @@ def blend(bottom: Image, top: Image) -> Image:
     """Overlay by opacity: the top's mask says how much of it shows."""
 
     def blended(low: Band, high: Band) -> Band:
+        _require_dimensions("blend", high, low.pixel_type.dimensions)
         kind = union(low.pixel_type, high.pixel_type)
 
         def compute(box: PixelBox, read: Reader) -> Pixels:

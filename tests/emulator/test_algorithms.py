@@ -16,24 +16,6 @@ pytestmark = pytest.mark.usefixtures("ee_emulator")
 WGS84 = pyproj.Geod(ellps="WGS84")
 
 
-@pytest.mark.parametrize(
-    ("build", "expected"),
-    [
-        (lambda: ee.Number(10).divide(0), 0),
-        (lambda: ee.Number(-12).mod(5), -2),
-        (lambda: ee.Number(10.5).round(), 11),
-        (lambda: ee.Number(0).atan2(1), math.pi / 2),
-        (lambda: ee.Number(25).bitwiseAnd(21), 25 & 21),
-        (lambda: ee.Number(127 + 12345).int8(), 127),
-        (lambda: ee.Number(2**53).add(1), 2**53 + 1),
-        (lambda: ee.Number.expression("2 ** 3 + 7 / 2 - -1", {}), 12),
-        (lambda: ee.Number.expression("a > 1 && b < 1 ? 5 : 6", {"a": 2, "b": 3}), 6),
-    ],
-)
-def test_numbers(build, expected):
-    assert build().getInfo() == pytest.approx(expected, abs=1e-12)
-
-
 @pytest.mark.parametrize("seconds", [0, 1_514_764_800, 951_825_599, 1_900_000_000])
 def test_date_formats_like_the_calendar(seconds):
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
