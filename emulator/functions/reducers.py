@@ -18,7 +18,7 @@ from emulator.errors import EarthEngineError
 from emulator.raster import Array, PixelType, combined
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
 
-MAX_RECORDS = 2**24  # records that one reducer keeps of a region (a choice of ours)
+MAX_RECORDS = 2**22  # records that one reducer keeps of a region (a choice of ours)
 
 
 class Reduced(NamedTuple):
@@ -113,14 +113,24 @@ def recording(
 ) -> Reducer:
     """Return a reducer that needs all values at once."""
 
-    def merge(first: Records, second: Records) -> Records:
-        if len(first.inputs[0]) + len(second.inputs[0]) > MAX_RECORDS:
+    def merge(first: list[Records], second: list[Records]) -> list[Records]:
+        parts = first + second
+        if sum(len(part.inputs[0]) for part in parts) > MAX_RECORDS:
             raise EarthEngineError("User memory limit exceeded.")
-        return Records(*[joined(a, b) for a, b in zip(first, second, strict=True)])
+        return parts
+
+    def finish(parts: list[Records]) -> list[Reduced]:
+        return function(*[_end_to_end(arrays) for arrays in zip(*parts, strict=True)])
 
     return Reducer(
-        tuple(outputs), tuple(types), Records, merge, lambda state: function(*state), **more
+        tuple(outputs), tuple(types), lambda *part: [Records(*part)], merge, finish, **more
     )
+
+
+def _end_to_end(parts: Sequence[Sequence[Array]]) -> Sequence[Array]:
+    if len(parts) == 1:
+        return parts[0]
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def joined(first: Sequence[Array], second: Sequence[Array]) -> list[Array]:
@@ -363,7 +373,9 @@ def outputs_of(reducer: Reducer, inputs: Sequence[Array], weights: Sequence[Arra
         return list(_empty(reducer))
     try:
         return plain_outputs(reducer, reducer.summarise(inputs, weights))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
+        if all(values.dtype != object for values in inputs):
+            raise
         raise EarthEngineError(f"Reducer: Invalid type of input: {error}.") from error
 
 

@@ -65,8 +65,8 @@ def _max(values: Array, weights: Array) -> Array:
 
 
 def filled(values: Array, weights: Array, highest: bool) -> Array:
-    """Put the type's last or first value where there is none."""
-    if is_valid_everywhere(weights):
+    """Put the type's last or first value where there is none; text has no such value."""
+    if is_valid_everywhere(weights) or values.dtype == object:
         return values
     if values.dtype.kind == "f":
         filler: Any = np.inf if highest else -np.inf
@@ -478,12 +478,25 @@ def to_list(size: int | None, optional: int) -> Reducer:
     count = size or 1
 
     def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
+        if weights[0].ndim > 1:
+            return [_arrays_of_pixels(inputs, weights, size is None)]
         rows = _tuples(inputs, weights, count - optional)
         return [Reduced([row[0] for row in rows] if size is None else rows, True)]
 
-    return recording(
-        ["list"], [None], function, inputs=count, weighted=False, empty=([],), objects=True
-    )
+    kind = VECTOR if size is None else MATRIX
+    return recording(["list"], [kind], function, inputs=count, weighted=False, empty=([],))
+
+
+def _arrays_of_pixels(inputs: Sequence[Array], weights: Sequence[Array], single: bool) -> Reduced:
+    """Return an array for every pixel with the records that have all values."""
+    kept = least_weight(weights) > 0
+    records = np.stack(inputs, axis=-1).astype(np.float64)
+    arrays = np.empty(kept.shape[1:], object)
+    for where in np.ndindex(arrays.shape):
+        column = (slice(None), *where)
+        own = records[column][kept[column]]
+        arrays[where] = own[:, 0] if single else own
+    return Reduced(arrays, kept.any(axis=0))
 
 
 @algorithm("Reducer.toCollection")

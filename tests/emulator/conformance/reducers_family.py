@@ -837,6 +837,29 @@ CASES += [
         GRID,
     ),
     case(
+        "toList of a collection is an array",
+        lambda: (
+            ee.ImageCollection([ee.Image(3), ee.Image(4).updateMask(0), ee.Image(5)])
+            .reduce(ee.Reducer.toList())
+            .arrayFlatten([["a", "b"]])
+        ),
+        {"a": np.full((5, 7), 3), "b": np.full((5, 7), 5)},
+        described("Reducer.toList"),
+        grid=GRID,
+    ),
+    case(
+        "the least of text",
+        _list(["b", "a", "c"], ee.Reducer.min),
+        "a",
+        library("min"),
+    ),
+    case(
+        "the mean of text",
+        _list(["b", "a"], ee.Reducer.mean),
+        Raises("Invalid type"),
+        described("Reducer.mean"),
+    ),
+    case(
         "a harmonic regression, time in days",
         lambda: _flat(
             _regression(ee.Reducer.linearRegression(4, 1), "coefficients"),
