@@ -26,6 +26,11 @@ def sparse() -> ee.FeatureCollection:
     )
 
 
+def pairs() -> ee.FeatureCollection:
+    rows = ((1, 10), (2, 5), (1, 20))
+    return ee.FeatureCollection([ee.Feature(None, {"k": k, "v": v}) for k, v in rows])
+
+
 AGGREGATES = {
     "array": VALUES,
     "count": len(VALUES),
@@ -104,6 +109,12 @@ CASES = [
         "set many",
         lambda: feature().set({"a": 5, "z": 6}).toDictionary(["a", "z"]),
         {"a": 5, "z": 6},
+        described("Element.setMulti"),
+    ),
+    case(
+        "setMulti",
+        lambda: ee.Element(call("Element.setMulti", feature(), {"a": 5, "z": 6})).toDictionary(),
+        {**FEATURE, "a": 5, "z": 6},
         described("Element.setMulti"),
     ),
     case(
@@ -431,6 +442,26 @@ CASES = [
         lambda: table().reduceColumns(ee.Reducer.mean(), ["a"], ["n"]),
         {"mean": np.average(VALUES, weights=[0, 1, 2, 3])},
         library("numpy.average"),
+    ),
+    case(
+        "a combined reducer",
+        lambda: pairs().reduceColumns(
+            ee.Reducer.mean().combine(ee.Reducer.max(), "top_", True), ["v"]
+        ),
+        {"mean": 35 / 3, "top_max": 20},
+        described("Reducer.combine"),
+    ),
+    case(
+        "a repeated reducer",
+        lambda: pairs().reduceColumns(ee.Reducer.sum().repeat(2), ["k", "v"]),
+        {"sum": [4, 35]},
+        described("Reducer.repeat"),
+    ),
+    case(
+        "a grouped reducer",
+        lambda: pairs().reduceColumns(ee.Reducer.sum().group(1, "k"), ["v", "k"]),
+        {"groups": [{"k": 1, "sum": 30}, {"k": 2, "sum": 5}]},
+        described("Reducer.group"),
     ),
     # Images.
     case(

@@ -71,7 +71,14 @@ FILTERS = {
         lambda: ee.Filter.greaterThan(leftValue=2, rightField="a"),
         comparison(lambda a: a < 2),
     ),
-    "two fields": (lambda: call("Filter.eq", leftField="a", rightField="n"), lambda r: False),
+    "two fields": (
+        lambda: call("Filter.eq", leftField="a", rightField="n"),
+        lambda r: ROWS.index(r) == r["a"],
+    ),
+    "inList by name": (
+        lambda: call("Filter.inList", leftField="a", rightValue=[1, 3]),
+        lambda r: r["a"] in (1, 3),
+    ),
 }
 EXPRESSIONS = {
     "a > 1": comparison(lambda a: a > 1),

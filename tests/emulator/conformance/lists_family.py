@@ -57,7 +57,32 @@ def spliced(start: int, count: int, other: list | None) -> list:
     return items
 
 
+NUMBERS = [4.0, 8.5, 1.0, 7.0, 7.0, -2.0, 3.5]
+REDUCED = {
+    "mean": np.mean(NUMBERS),
+    "median": np.median(NUMBERS),
+    "stdDev": np.std(NUMBERS),
+    "sampleVariance": np.var(NUMBERS, ddof=1),
+    "min": min(NUMBERS),
+    "max": max(NUMBERS),
+    "sum": sum(NUMBERS),
+    "product": np.prod(NUMBERS),
+    "count": len(NUMBERS),
+    "countDistinct": len(set(NUMBERS)),
+    "mode": 7.0,
+    "first": NUMBERS[0],
+    "last": NUMBERS[-1],
+}
 CASES = [
+    *(
+        case(
+            f"reduce by {name}",
+            lambda name=name: ee.List(NUMBERS).reduce(getattr(ee.Reducer, name)()),
+            float(expected),
+            library(f"numpy.{name}"),
+        )
+        for name, expected in REDUCED.items()
+    ),
     *(
         case(name, build, expected, library("Python's list"))
         for name, (build, expected) in PYTHON.items()
