@@ -1,6 +1,5 @@
 """Export.classifier: to an asset."""
 
-import importlib
 from dataclasses import replace
 
 from emulator import documents, engine
@@ -10,6 +9,7 @@ from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, NewAsset
 from emulator.exports.requests import Json, expression
+from emulator.functions.classifiers import Classifier, encode
 from emulator.tasks import Task
 
 
@@ -32,9 +32,9 @@ class ClassifierExports:
         asset = Asset(destination.name, "CLASSIFIER", timestamp())
         store.check_insertable(asset, destination.overwrite)  # before the long part
         classifier = engine.evaluate(task.request["expression"], self._catalogue)
-        if getattr(classifier, "type_name", "") != "Classifier":
+        if not isinstance(classifier, Classifier):
             raise EarthEngineError("Invalid export: the expression is not a classifier.")
-        document = importlib.import_module("emulator.functions.classifiers").encode(classifier)
+        document = encode(classifier)
         folder = store.new_pixels()
         documents.write_classifier(folder, document)
         size = (folder / documents.CLASSIFIER).stat().st_size

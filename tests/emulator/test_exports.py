@@ -357,3 +357,21 @@ def test_wrong_values_in_every_field_are_the_callers_fault(start_emulator):
     outside = {"assets", "buckets", "drive", "emulator.sqlite", "lock", "requests.jsonl"}
     names = {path.name.removesuffix("-wal").removesuffix("-shm") for path in running.data.iterdir()}
     assert names == outside
+
+
+# Classifiers.
+
+
+def test_classifier_becomes_an_asset_that_classifies(ee_emulator):
+    samples = ee.FeatureCollection(
+        [ee.Feature(None, {"x": x, "class": int(x > 4)}) for x in range(10)]
+    )
+    classifier = ee.Classifier.smileCart().train(samples, "class", ["x"])
+    name = f"{ROOT}/{uuid.uuid4().hex}"
+    task = ee.batch.Export.classifier.toAsset(classifier, "c", name)
+    task.start()
+    assert end(task)["state"] == "COMPLETED", task.status()
+    assert ee.data.getAsset(name)["type"] == "CLASSIFIER"
+    new = ee.FeatureCollection([ee.Feature(None, {"x": x}) for x in (1, 8)])
+    classified = new.classify(ee.Classifier.load(name))
+    assert classified.aggregate_array("classification").getInfo() == [0, 1]
