@@ -3,9 +3,9 @@
 import io
 import zipfile
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import PIL.Image
 from affine import Affine
 from rasterio.io import MemoryFile
 
@@ -23,7 +23,6 @@ MAX_BYTES = 48 * 2**20
 MAX_SIDE = 32_768
 MAX_BANDS = 1024
 
-DRIVERS = {"GEO_TIFF": "GTiff", "PNG": "PNG", "JPEG": "JPEG"}
 MEDIA_TYPES = {
     "NPY": "application/octet-stream",
     "GEO_TIFF": "image/tiff",
@@ -124,18 +123,20 @@ def render(
         opaque = all(bool((band.mask == 1).all()) for band in pixels)
         file_format = "JPEG" if opaque else "PNG"
     if file_format == "ZIPPED_GEO_TIFF":
-        content = _zip({f"{name}.tif": _raster_file(image.names, pixels, box, "GEO_TIFF")})
+        content = _zip({f"{name}.tif": _geotiff(image.names, pixels, box)})
+    elif file_format == "GEO_TIFF":
+        content = _geotiff(image.names, pixels, box)
     elif file_format == "NPY":
         content = _npy(image.names, pixels, box)
     else:
-        content = _raster_file(image.names, pixels, box, file_format)
+        content = _picture(pixels, file_format)
     return Content(content, MEDIA_TYPES[file_format])
 
 
 def _own_geotiff(image: raster.Image) -> bytes:
     box = raster.export_grid(image)
     _check_size(image, box)
-    return _raster_file(image.names, raster.read(image, box), box, "GEO_TIFF")
+    return _geotiff(image.names, raster.read(image, box), box)
 
 
 def _zip(files: dict[str, bytes]) -> bytes:
@@ -202,29 +203,35 @@ def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.Pixe
     return file.getvalue()
 
 
-def _raster_file(
-    names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.PixelBox, kind: str
-) -> bytes:
+def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.PixelBox) -> bytes:
     data = np.stack([_filled(band) for band in pixels])  # of the type that holds all bands
-    if kind != "GEO_TIFF":
-        data = _picture(data, pixels, kind)
-    profile: dict[str, Any] = {"driver": DRIVERS[kind], "dtype": data.dtype, "count": len(data)}
-    if kind == "GEO_TIFF":
-        profile |= {"crs": box.grid.crs, "transform": Affine(*box.transform)}
     with MemoryFile() as file:
-        with file.open(height=box.height, width=box.width, **profile) as dataset:
+        with file.open(
+            driver="GTiff",
+            dtype=data.dtype,
+            count=len(data),
+            height=box.height,
+            width=box.width,
+            crs=box.grid.crs,
+            transform=Affine(*box.transform),
+        ) as dataset:
             dataset.write(data)
-            if kind == "GEO_TIFF":
-                dataset.descriptions = tuple(names)
+            dataset.descriptions = tuple(names)
         return bytes(file.read())
 
 
-def _picture(data: np.ndarray, pixels: Sequence[raster.Pixels], kind: str) -> np.ndarray:
-    """Return 8-bit grey or colour bands, clipped; in a PNG, masked pixels are transparent."""
-    if len(data) not in PICTURE_BANDS:
-        raise EarthEngineError(f"{kind} needs one band or three, not {len(data)}: visualize them.")
-    shown = np.rint(np.clip(np.nan_to_num(data), 0, 255)).astype(np.uint8)
-    if kind == "JPEG":
-        return shown
-    opacity = np.minimum.reduce([band.mask for band in pixels])
-    return np.concatenate([shown, np.rint(255 * opacity).astype(np.uint8)[None]])
+def _picture(pixels: Sequence[raster.Pixels], kind: str) -> bytes:
+    """Return 8-bit grey or colours, clipped; in a PNG, masked pixels are transparent."""
+    if len(pixels) not in PICTURE_BANDS:
+        raise EarthEngineError(
+            f"{kind} needs one band or three, not {len(pixels)}: visualize the image first."
+        )
+    data = np.nan_to_num(np.stack([_filled(band) for band in pixels], axis=-1))
+    shown = np.rint(np.clip(data, 0, 255)).astype(np.uint8)
+    if kind == "PNG":
+        opacity = np.minimum.reduce([band.mask for band in pixels])
+        alpha = np.rint(255 * opacity).astype(np.uint8)
+        shown = np.concatenate([shown, alpha[..., None]], axis=-1)
+    file = io.BytesIO()
+    PIL.Image.fromarray(shown.squeeze(axis=-1) if shown.shape[-1] == 1 else shown).save(file, kind)
+    return file.getvalue()
