@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_ready_line_names_url_project_and_content(ee_emulator):
-    expected = f"ready at {ee_emulator.url} (project {PROJECT}, 0 images in 0 collections)\n"
+    images = requests.get(f"{ee_emulator.url}/emulator/stats").json()["images_by_collection"]
+    content = f"{sum(images.values())} images in {len(images)} collections"
+    expected = f"ready at {ee_emulator.url} (project {PROJECT}, {content})\n"
     assert ee_emulator.ready_line == f"Earth Engine emulator {expected}"
 
 
