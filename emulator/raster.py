@@ -458,12 +458,20 @@ def pointwise(
     return template.derived(compute, inputs, pixel_type)
 
 
+def require_scalars(bands: Sequence[Band]) -> None:
+    """Raise if a band's pixels are arrays, where neighbours or bands are computed with."""
+    for band in bands:
+        if band.pixel_type.dimensions:
+            raise EarthEngineError(f"Band '{band.name}' has array values: it must be scalar.")
+
+
 def several(
     bands: Sequence[Band],
     compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
     kinds: Sequence[PixelType],
 ) -> list[Band]:
     """Return bands that are computed together from others, like the first of these."""
+    require_scalars(bands)
     # The reader passes pixels on: here a tuple of those of all outputs.
     together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
 

@@ -31,6 +31,7 @@ from emulator.raster import (
     is_valid_everywhere,
     metres_per_unit,
     ones,
+    require_scalars,
     several,
     spatial_reference,
 )
@@ -75,6 +76,7 @@ def _check_search(name: str, pixels: int) -> None:
 
 def focal(band: Band, kernel: Kernel, run: Focal, kind: PixelType, times: int = 1) -> Band:
     """Return a band computed from each pixel's neighbours, `times` one after the other."""
+    require_scalars([band])
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         weights = kernel.weights(box.grid.scale)
@@ -467,6 +469,7 @@ def fast_distance_transform(source: Image, neighborhood: int, units: str, metric
         )
     _check_search("fastDistanceTransform", neighborhood)
     band = first_band("fastDistanceTransform", source)
+    require_scalars([band])
     limit = neighborhood**2 if metric == SQUARED else neighborhood
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
@@ -560,6 +563,7 @@ def _check_object_size(name: str, size: int) -> None:
 @algorithm("Image.connectedPixelCount")
 def connected_pixel_count(source: Image, max_size: int, eight_connected: bool) -> Image:
     _check_object_size("connectedPixelCount", max_size)
+    require_scalars(source.bands)
     around = ndimage.generate_binary_structure(2, 2 if eight_connected else 1)
 
     def counted(band: Band) -> Band:
@@ -590,6 +594,7 @@ def connected_components(source: Image, connectedness: Kernel, max_size: int) ->
     if around.shape != (3, 3):
         raise NotImplementedByEmulator("Image.connectedComponents with a kernel beyond 3 by 3")
     band = first_band("connectedComponents", source)
+    require_scalars([band])
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         wide = box.padded(max_size, max_size)

@@ -25,6 +25,7 @@ from emulator.raster import (
     pixel_positions,
     pyramid_factor,
     reprojected,
+    require_scalars,
     several,
     source_box,
 )
@@ -59,6 +60,7 @@ INTERPOLATIONS: dict[str, tuple[int, Callable[[Array], Array]]] = {
 def resample(source: Image, mode: str) -> Image:
     if mode not in INTERPOLATIONS:
         raise EarthEngineError(f"Image.resample: Unknown mode '{mode}'.")
+    require_scalars(source.bands)
     return source.with_bands([_interpolated(band, *INTERPOLATIONS[mode]) for band in source.bands])
 
 

@@ -611,6 +611,21 @@ CASES = [
     *_local_cases(),
     *_distance_cases(),
     *_object_cases(),
+    *[
+        case(
+            f"arrays have no {name}",
+            lambda f=function: f(ee.Image([1, 2]).toArray()).bandNames(),
+            Raises("Band 'array' has array values"),
+            described(f"Image.{name}"),
+        )
+        for name, function in {
+            "focalMax": lambda image: image.focalMax(1),
+            "convolve": lambda image: image.convolve(ee.Kernel.square(1)),
+            "resample": lambda image: image.resample(),
+            "gradient": lambda image: image.gradient(),
+            "connectedPixelCount": lambda image: image.connectedPixelCount(),
+        }.items()
+    ],
     case(
         "a kernel's weights",
         lambda: ee.Kernel.sobel(),
