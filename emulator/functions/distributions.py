@@ -13,6 +13,7 @@ from emulator.functions.reducers import (
     State,
     column,
     least_weight,
+    makes,
     present,
     register,
 )
@@ -27,7 +28,6 @@ from emulator.functions.statistics import (
     weighted_sum,
 )
 from emulator.raster import DOUBLE, Array, PixelType, is_valid_everywhere
-from emulator.registry import algorithm
 
 #: Distinct values of a region that are kept; above it they are gathered into half as many
 #: ranges of equal weight, each standing for its mean: percentiles are exact up to here.
@@ -163,7 +163,7 @@ def _valid(found: Distribution) -> Array:
     return present(found.weights)
 
 
-@algorithm("Reducer.percentile")
+@makes("percentile")
 def percentile(
     percentages: list[float], names: list[str] | None, buckets: Any, width: Any, raw: Any
 ) -> Reducer:
@@ -177,12 +177,12 @@ def percentile(
     return _distributed(outputs, (DOUBLE,) * len(outputs), finish)
 
 
-@algorithm("Reducer.median")
+@makes("median")
 def median(buckets: Any, width: Any, raw: Any) -> Reducer:
     return percentile([50], ["median"], None, None, None)
 
 
-@algorithm("Reducer.intervalMean")
+@makes("intervalMean")
 def interval_mean(low: float, high: float, buckets: Any, width: Any, raw: Any) -> Reducer:
     """Take the mean of the values from one percentile to the other, both included."""
 
@@ -216,7 +216,7 @@ def _mode(values: Array, weights: Array) -> Array:
     return best
 
 
-@algorithm("Reducer.mode")
+@makes("mode")
 def mode(buckets: Any, width: Any, raw: Any) -> Reducer:
     def finish(found: Distribution) -> list[Reduced]:
         if found.unit is None:
@@ -244,7 +244,8 @@ for _name, _nulls in (("countDistinct", True), ("countDistinctNonNull", False)):
 
 
 def _frequencies(found: Distribution) -> list[Reduced]:
-    keys = [f"{k:g}" if isinstance(k, float) else str(k) for k in found.values.tolist()]
+    values = found.values.tolist()
+    keys = [str(int(v) if isinstance(v, float) and v.is_integer() else v) for v in values]
     return [Reduced(dict(zip(keys, found.weights.tolist(), strict=True)), True)]
 
 
@@ -291,7 +292,7 @@ def _width(needed: float, whole_numbers: bool, least: float | None) -> float:
     return least
 
 
-@algorithm("Reducer.histogram")
+@makes("histogram")
 def histogram(most: int | None, least_width: float | None, raw: Any) -> Reducer:
     def finish(found: Distribution) -> list[Reduced]:
         buckets = _buckets(found, most, least_width)
@@ -306,7 +307,7 @@ def histogram(most: int | None, least_width: float | None, raw: Any) -> Reducer:
     return _distributed(["histogram"], [None], finish, objects=True)
 
 
-@algorithm("Reducer.autoHistogram")
+@makes("autoHistogram")
 def auto_histogram(
     most: int | None, least_width: float | None, raw: Any, cumulative: bool
 ) -> Reducer:
@@ -352,7 +353,7 @@ def _weights_by_bin(bins: Array, weights: Array, steps: int) -> Array:
     return sums.reshape(*shape, steps + 1)[..., :steps]
 
 
-@algorithm("Reducer.fixedHistogram")
+@makes("fixedHistogram")
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Reducer:
     def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
         counts = _weights_by_bin(_bins(inputs[0], low, high, steps), weights[0], steps)
@@ -370,7 +371,7 @@ def _added(first: State, second: State) -> State:
     return first[0] + second[0], first[1] | second[1]
 
 
-@algorithm("Reducer.fixed2DHistogram")
+@makes("fixed2DHistogram")
 def fixed_2d_histogram(
     x_low: float, x_high: float, x_steps: int, y_low: float, y_high: float, y_steps: int
 ) -> Reducer:

@@ -22,7 +22,7 @@ from emulator.functions.elementwise import (
     union,
 )
 from emulator.functions.geometry import Geometry
-from emulator.functions.reducers import Reducer, named
+from emulator.functions.reducers import Reducer, check_bands, named
 from emulator.functions.values import Collection, catalogue, not_found
 from emulator.patterns import compiled, replaced, selects
 from emulator.raster import (
@@ -731,11 +731,7 @@ def reduce_collection(collection: Collection, reducer: Reducer, parallel_scale: 
                 for band in stacked([each], reducer, [f"{name}_{o}" for o in reducer.outputs])
             ]
         )
-    if len(bands) != reducer.inputs:
-        raise EarthEngineError(
-            f"ImageCollection.reduce: Need {reducer.inputs} bands for the reducer, "
-            f"image has {len(bands)}."
-        )
+    check_bands("ImageCollection.reduce", reducer, len(bands))
     return Image(stacked(list(bands.values()), reducer, reducer.outputs))
 
 

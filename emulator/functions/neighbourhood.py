@@ -16,7 +16,7 @@ from scipy import ndimage, signal, sparse
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import first_band, matching
 from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
-from emulator.functions.reducers import Reducer, named
+from emulator.functions.reducers import Reducer, check_bands, named
 from emulator.raster import (
     DOUBLE,
     FLOAT,
@@ -269,11 +269,7 @@ def reduce_neighborhood(
                 for name, output in zip(reducer.outputs, reduced([band]), strict=True)
             ]
         )
-    if len(source.bands) != reducer.inputs:
-        raise EarthEngineError(
-            f"Image.reduceNeighborhood: Need {reducer.inputs} bands for the reducer, "
-            f"image has {len(source.bands)}."
-        )
+    check_bands("Image.reduceNeighborhood", reducer, len(source.bands))
     outputs = zip(reducer.outputs, reduced(source.bands), strict=True)
     return source.with_bands([output.renamed(name) for name, output in outputs])
 

@@ -48,11 +48,16 @@ class Reducer:
     nulls: bool = False  # nulls of lists and tables are inputs too
     elementwise: bool = False  # outputs are arrays with the inputs' dimensions
 
+    name: str = ""  # of the algorithm that made it
+
     type_name = "Reducer"
 
     def compute(self, inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
         """Reduce all values at once."""
         return self.finish(self.summarise(inputs, weights))
+
+
+Make = Callable[..., Reducer]
 
 
 @coercion("Reducer")
@@ -67,9 +72,28 @@ def named(name: str) -> Reducer:
     return lookup(f"Reducer.{name}").call({})
 
 
+def makes(name: str) -> Callable[[Make], Make]:
+    """Register a function that makes a reducer."""
+
+    def register_function(make: Make) -> Make:
+        full_name = f"Reducer.{name}"
+        algorithm(full_name)(lambda *arguments: replace(make(*arguments), name=full_name))
+        return make
+
+    return register_function
+
+
 def register(name: str, reducer: Reducer) -> None:
     """Register a reducer without parameters."""
-    algorithm(f"Reducer.{name}")(lambda: reducer)
+    makes(name)(lambda: reducer)
+
+
+def check_bands(algorithm_name: str, reducer: Reducer, count: int) -> None:
+    """Refuse an image that has not as many bands as a reducer has inputs."""
+    if reducer.inputs != count:
+        raise EarthEngineError(
+            f"{algorithm_name}: Need {reducer.inputs} bands for {reducer.name}, image has {count}."
+        )
 
 
 # --- kinds of reducers
@@ -150,7 +174,7 @@ def _empty(reducer: Reducer) -> tuple[Any, ...]:
     return reducer.empty or (None,) * len(reducer.outputs)
 
 
-@algorithm("Reducer.combine")
+@makes("combine")
 def combine(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Reducer:
     if shared and first.inputs != second.inputs:
         raise EarthEngineError(
@@ -205,7 +229,7 @@ def _copies(reducer: Reducer, count: int) -> Reducer:
     return _side_by_side([reducer] * count, [slice(i * n, (i + 1) * n) for i in range(count)])
 
 
-@algorithm("Reducer.repeat")
+@makes("repeat")
 def repeat(reducer: Reducer, count: int) -> Reducer:
     copies, width = _copies(reducer, count), len(reducer.outputs)
 
@@ -223,19 +247,19 @@ def repeat(reducer: Reducer, count: int) -> Reducer:
     )
 
 
-@algorithm("Reducer.forEach")
+@makes("forEach")
 def for_each(reducer: Reducer, names: list[str]) -> Reducer:
     single = len(reducer.outputs) == 1
     outputs = [name if single else f"{name}_{o}" for name in names for o in reducer.outputs]
     return replace(_copies(reducer, len(names)), outputs=tuple(outputs))
 
 
-@algorithm("Reducer.forEachBand")
+@makes("forEachBand")
 def for_each_band(reducer: Reducer, image: Any) -> Reducer:
     return for_each(reducer, image.names)
 
 
-@algorithm("Reducer.forEachElement")
+@makes("forEachElement")
 def for_each_element(reducer: Reducer) -> Reducer:
     if reducer.inputs != 1:
         raise EarthEngineError("Reducer.forEachElement: The reducer must have a single input.")
@@ -256,7 +280,7 @@ def for_each_element(reducer: Reducer) -> Reducer:
     return replace(reducer, **own, elementwise=True)
 
 
-@algorithm("Reducer.disaggregate")
+@makes("disaggregate")
 def disaggregate(reducer: Reducer, axis: int | None) -> Reducer:
     def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
         pairs = [_items(v, w, axis) for v, w in zip(inputs, weights, strict=True)]
@@ -286,8 +310,11 @@ def _taken_apart(value: Any, axis: int | None) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@algorithm("Reducer.group")
+@makes("group")
 def group(reducer: Reducer, field: int, name: str) -> Reducer:
+    if reducer.weighted and field < reducer.inputs and reducer.name != "Reducer.group":
+        raise EarthEngineError("Reducer.group: Group input must come after weighted inputs.")
+
     def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
         keys, valid = inputs[field], weights[field] > 0
         rest = [i for i in range(len(inputs)) if i != field]
@@ -316,7 +343,7 @@ def group(reducer: Reducer, field: int, name: str) -> Reducer:
     )
 
 
-@algorithm("Reducer.setOutputs")
+@makes("setOutputs")
 def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
     if len(names) != len(reducer.outputs):
         raise EarthEngineError(
@@ -337,7 +364,7 @@ def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
     )
 
 
-@algorithm("Reducer.unweighted")
+@makes("unweighted")
 def unweighted(reducer: Reducer) -> Reducer:
     def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
         return reducer.summarise(inputs, [(w > 0).astype(np.float32) for w in weights])
@@ -345,7 +372,7 @@ def unweighted(reducer: Reducer) -> Reducer:
     return replace(reducer, summarise=summarise, weighted=False)
 
 
-@algorithm("Reducer.splitWeights")
+@makes("splitWeights")
 def split_weights(reducer: Reducer) -> Reducer:
     """Take every input's weight as an input of its own, behind it."""
     if not reducer.weighted:
@@ -409,7 +436,7 @@ def reduce_records(
     """
     if any(len(row) != reducer.inputs for row in rows):
         found = {len(row) for row in rows}
-        raise EarthEngineError(f"Need {reducer.inputs} inputs for the reducer, got {found}.")
+        raise EarthEngineError(f"Need {reducer.inputs} inputs for {reducer.name}, got {found}.")
     if weights is None:
         weights = [[1.0]] * len(rows)
     if reducer.inputs == 1 and not reducer.nulls:  # not all values have a stand-in for null

@@ -18,7 +18,7 @@ from emulator.errors import EarthEngineError
 from emulator.functions.arrays import make
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import specified_grid
-from emulator.functions.reducers import Reducer, State, plain_outputs
+from emulator.functions.reducers import Reducer, State, check_bands, plain_outputs
 from emulator.functions.values import Collection, Feature
 from emulator.raster import (
     DEFAULT_GRID,
@@ -123,10 +123,7 @@ def _inputs_by_output(name: str, source: Image, reducer: Reducer) -> list[list[i
     count = len(source.bands)
     if reducer.inputs == 1:
         return [[i] for i in range(count)]
-    if reducer.inputs != count:
-        raise EarthEngineError(
-            f"Image.{name}: Need {reducer.inputs} bands for the reducer, image has {count}."
-        )
+    check_bands(f"Image.{name}", reducer, count)
     return [list(range(count))]
 
 

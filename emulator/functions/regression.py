@@ -14,10 +14,10 @@ from emulator.functions.reducers import (
     State,
     joined,
     least_weight,
+    makes,
     recording,
 )
 from emulator.raster import DOUBLE, Array, PixelType
-from emulator.registry import algorithm
 
 CHUNK = 2**12  # pixels that are fitted at once
 #: Of a term's sum of squares, not explained by those before it; below, it depends on them.
@@ -188,7 +188,7 @@ def _dimensions(name: str, terms: int, targets: int) -> int:
     return terms + targets
 
 
-@algorithm("Reducer.linearRegression")
+@makes("linearRegression")
 def linear_regression(terms: int, targets: int) -> Reducer:
     def solve(x: Sequence[Array], y: Sequence[Array], weights: Array) -> Fit:
         return least_squares(x, y, weights, np.zeros(terms))
@@ -203,7 +203,7 @@ def linear_regression(terms: int, targets: int) -> Reducer:
     return Reducer(outputs, types, _rows, _merged, finish, inputs)
 
 
-@algorithm("Reducer.ridgeRegression")
+@makes("ridgeRegression")
 def ridge_regression(terms: int, targets: int, penalty: float) -> Reducer:
     """Fit with an intercept, which comes last and is not penalised."""
     penalties = np.array([penalty] * terms + [0.0])
@@ -233,7 +233,7 @@ def ridge_regression(terms: int, targets: int, penalty: float) -> Reducer:
     return Reducer(outputs, types, summarise, _merged, finish, inputs)
 
 
-@algorithm("Reducer.robustLinearRegression")
+@makes("robustLinearRegression")
 def robust_linear_regression(terms: int, targets: int, beta: float | None) -> Reducer:
     """Fit again without what lies further off than `beta`, until that changes no more.
 
@@ -281,7 +281,7 @@ def _margin(distances: Array, weights: Array, beta: float | None) -> Array:
     return np.maximum(TALWAR * np.nan_to_num(deviation), LEAST_MARGIN)
 
 
-@algorithm("Reducer.sensSlope")
+@makes("sensSlope")
 def sens_slope() -> Reducer:
     """Return the median of the slopes of all pairs, and of y − slope · x between the medians."""
 
@@ -326,7 +326,7 @@ def _median(values: Array) -> Array:
     return (below + above) / 2
 
 
-@algorithm("Reducer.geometricMedian")
+@makes("geometricMedian")
 def geometric_median(dimensions: int, least_gain: float, first_step: float) -> Reducer:
     """Find the point with the least sum of distances by Weiszfeld's iteration."""
 

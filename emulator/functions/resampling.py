@@ -12,7 +12,7 @@ from affine import Affine
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import first_band
-from emulator.functions.reducers import Reducer
+from emulator.functions.reducers import Reducer, check_bands
 from emulator.raster import (
     Array,
     Band,
@@ -121,11 +121,7 @@ def reduce_resolution(source: Image, reducer: Reducer, best_effort: bool, max_pi
                 for name, output in zip(reducer.outputs, reduced([band]), strict=True)
             ]
         )
-    if len(source.bands) != reducer.inputs:
-        raise EarthEngineError(
-            f"Image.reduceResolution: Need {reducer.inputs} bands for the reducer, "
-            f"image has {len(source.bands)}."
-        )
+    check_bands("Image.reduceResolution", reducer, len(source.bands))
     outputs = zip(reducer.outputs, reduced(source.bands), strict=True)
     return source.with_bands([output.renamed(name) for name, output in outputs])
 

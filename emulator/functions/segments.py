@@ -15,7 +15,7 @@ from emulator.errors import EarthEngineError
 from emulator.functions.geometry import Geometry
 from emulator.functions.geometry import box as rectangle
 from emulator.functions.images import matching
-from emulator.functions.reducers import Reducer, named, outputs_of
+from emulator.functions.reducers import Reducer, check_bands, named, outputs_of
 from emulator.functions.regions import bounded_box, coverage, region_of, working_grid
 from emulator.functions.values import Collection, Feature
 from emulator.raster import Array, Band, Grid, Image, PixelBox, Pixels, Reader, read
@@ -86,9 +86,11 @@ def reduce_to_vectors(
 ) -> Collection:
     reducer = reducer or named("countEvery")
     rest = source.bands[1:]
-    if not rest and not reducer.nulls:
+    needed = 0 if reducer.name == "Reducer.countEvery" else reducer.inputs
+    if len(rest) < needed or (needed != 1 and len(rest) > needed):
         raise EarthEngineError(
-            f"Image.reduceToVectors: Need 1+{reducer.inputs} bands for the reducer, image has 1."
+            f"Image.reduceToVectors: Need 1+{needed} bands for {reducer.name}, "
+            f"image has {len(source.bands)}."
         )
     if geometry_type not in SHAPES:
         raise EarthEngineError(f"Image.reduceToVectors: Unknown geometryType '{geometry_type}'.")
@@ -129,11 +131,6 @@ def _tables(
 ) -> list[tuple[list[str], Sequence[Pixels]]]:
     """Return the output names and inputs of every application of a reducer."""
     if reducer.inputs > 1 or len(inputs) == 1:
-        if len(inputs) != reducer.inputs:
-            raise EarthEngineError(
-                f"Image.reduceToVectors: Need 1+{reducer.inputs} bands for the reducer, "
-                f"image has {len(inputs) + 1}."
-            )
         return [(list(reducer.outputs), inputs)]
     return [
         (band_outputs(reducer, band.name), [pixels])
@@ -161,12 +158,8 @@ def reduce_connected_components(
 ) -> Image:
     [label] = matching(source, 0 if label_band is None else label_band)
     inputs = [band for band in source.bands if band is not label]
-    if reducer.inputs not in (1, len(inputs)):
-        raise EarthEngineError(
-            f"Image.reduceConnectedComponents: Need {reducer.inputs} bands for the reducer, "
-            f"image has {len(inputs)}."
-        )
     if reducer.inputs > 1:
+        check_bands("Image.reduceConnectedComponents", reducer, len(inputs))
         return source.with_bands(
             _component_bands(reducer, label, inputs, reducer.outputs, max_size)
         )

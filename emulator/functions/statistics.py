@@ -16,6 +16,7 @@ from emulator.functions.reducers import (
     combine,
     folding,
     least_weight,
+    makes,
     named,
     numeric,
     present,
@@ -24,7 +25,6 @@ from emulator.functions.reducers import (
 )
 from emulator.functions.values import Collection, Feature
 from emulator.raster import BOOLEAN, DOUBLE, Array, PixelType, is_valid_everywhere
-from emulator.registry import algorithm
 
 INTEGER = PixelType("int", 0, 2**31 - 1)
 VECTOR = PixelType("double", dimensions=1)
@@ -159,7 +159,7 @@ for _name, _nulls in (("", True), ("NonNull", False)):
     register(f"last{_name}", _chosen("last", 1, _last, lambda a, b: False, _nulls))
 
 
-@algorithm("Reducer.min")
+@makes("min")
 def minimum(inputs: int) -> Reducer:
     if inputs == 1:
         return folding("min", _min, np.minimum, None, weighted=False)
@@ -168,7 +168,7 @@ def minimum(inputs: int) -> Reducer:
     )
 
 
-@algorithm("Reducer.max")
+@makes("max")
 def maximum(inputs: int) -> Reducer:
     if inputs == 1:
         return folding("max", _max, np.maximum, None, weighted=False)
@@ -177,7 +177,7 @@ def maximum(inputs: int) -> Reducer:
     )
 
 
-@algorithm("Reducer.minMax")
+@makes("minMax")
 def min_max() -> Reducer:
     return combine(named("min"), named("max"), "", True)
 
@@ -399,7 +399,7 @@ register(
 )
 
 
-@algorithm("Reducer.kendallsCorrelation")
+@makes("kendallsCorrelation")
 def kendalls_correlation(count: int) -> Reducer:
     if count not in (1, 2):
         raise EarthEngineError("Reducer.kendallsCorrelation: numInputs must be 1 or 2.")
@@ -473,7 +473,7 @@ for _name, _summarise in (("covariance", _components), ("centeredCovariance", _c
 # --- lists
 
 
-@algorithm("Reducer.toList")
+@makes("toList")
 def to_list(size: int | None, optional: int) -> Reducer:
     count = size or 1
 
@@ -493,13 +493,13 @@ def _arrays_of_pixels(inputs: Sequence[Array], weights: Sequence[Array], single:
     records = np.stack(inputs, axis=-1).astype(np.float64)
     arrays = np.empty(kept.shape[1:], object)
     for where in np.ndindex(arrays.shape):
-        column = (slice(None), *where)
-        own = records[column][kept[column]]
+        pixel = (slice(None), *where)
+        own = records[pixel][kept[pixel]]
         arrays[where] = own[:, 0] if single else own
     return Reduced(arrays, kept.any(axis=0))
 
 
-@algorithm("Reducer.toCollection")
+@makes("toCollection")
 def to_collection(names: list[str], optional: int) -> Reducer:
     def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
         rows = _tuples(inputs, weights, len(names) - optional)

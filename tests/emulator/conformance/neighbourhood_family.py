@@ -334,7 +334,7 @@ def _reduction_cases() -> list[Case]:
         case(
             "a reducer that needs more bands",
             lambda: rough().reduceNeighborhood(two(), ee.Kernel.square(1)).bandNames(),
-            Raises("Need 2 bands for the reducer, image has 1"),
+            Raises("Need 2 bands for Reducer.combine, image has 1"),
             described("Image.reduceNeighborhood"),
         ),
     ]

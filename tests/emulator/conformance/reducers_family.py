@@ -547,6 +547,24 @@ CASES += [
         described("Reducer.group"),
     ),
     case(
+        "the group comes after weighted inputs",
+        _table([KEYS, VALUES], lambda: ee.Reducer.sum().group(0)),
+        Raises("Group input must come after weighted inputs"),
+        guide("reducers_grouping"),
+    ),
+    case(
+        "the group comes first where nothing is weighted",
+        _table([KEYS, VALUES], lambda: ee.Reducer.max().group(0)),
+        {"groups": [{"group": 1, "max": 20}, {"group": 2, "max": 5}, {"group": 3, "max": 7}]},
+        described("Reducer.group"),
+    ),
+    case(
+        "frequencies of large and fractional numbers",
+        _list([1234567.0, 0.125, 1234567.0], ee.Reducer.frequencyHistogram),
+        {"1234567": 2, "0.125": 1},
+        library("collections.Counter"),
+    ),
+    case(
         "group of groups",
         _table(
             [[1, 2, 3, 4], [0, 0, 1, 1], [5, 5, 5, 6]],

@@ -339,7 +339,7 @@ CASES += [
     case(
         "a band for every input",
         _reduce(["v"], ee.Reducer.linearFit, lambda: _rectangle(3, 3)),
-        Raises("Need 2 bands"),
+        Raises("Need 2 bands for Reducer.linearFit, image has 1"),
         described("Image.reduceRegion"),
     ),
     case(
@@ -652,6 +652,12 @@ CASES += [
         "reduceToVectors needs bands to reduce",
         lambda: _vectors(reducer=ee.Reducer.mean()).size(),
         Raises(r"Need 1\+1 bands"),
+        described("Image.reduceToVectors"),
+    ),
+    case(
+        "reduceToVectors counts without other bands only",
+        lambda: _vectors(_labels().addBands(ee.Image(1)), reducer=ee.Reducer.countEvery()).size(),
+        Raises(r"Need 1\+0 bands for Reducer.countEvery, image has 2"),
         described("Image.reduceToVectors"),
     ),
     case(
