@@ -322,7 +322,8 @@ class TaskQueue:
         """Take up the tasks of a process that was killed while they ran."""
         with self._database.write() as connection:
             interrupted = connection.execute(
-                "SELECT id, state, attempt FROM tasks WHERE state IN ('RUNNING', 'CANCELLING')"
+                "SELECT id, state, attempt FROM tasks"
+                " WHERE end_time IS NULL AND state IN ('RUNNING', 'CANCELLING')"
             ).fetchall()
             for task_id, state, attempt in interrupted:
                 if state == "CANCELLING":
