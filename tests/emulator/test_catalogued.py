@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from datetime import date
 from pathlib import Path
 
@@ -209,6 +210,18 @@ def test_late_scores_are_not_to_be_found(region: Path, start_emulator) -> None:
         ee.data.getAsset(late)
     listed = ee.data.listAssets(cloud_score.CLOUD_SCORE_COLLECTION)["assets"]
     assert len(listed) == 17
+
+
+def test_late_scores_appear_in_the_emulators_time(region: Path, start_emulator) -> None:
+    start_emulator("--scenes", str(region), "--speed", "1e6")  # 3 days in a quarter of a second
+    scores = ee.ImageCollection(cloud_score.CLOUD_SCORE_COLLECTION)
+    deadline = time.monotonic() + 20
+    while scores.size().getInfo() < 19:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    names = ee.ImageCollection(S2).aggregate_array("system:index").getInfo()
+    late = ee.Image(f"{cloud_score.CLOUD_SCORE_COLLECTION}/{names[6]}")
+    assert late.bandNames().getInfo() == cloud_score.CLOUD_SCORE_BANDS
 
 
 def test_scores_tell_what_the_truth_is_but_not_quite(region: Path) -> None:
