@@ -103,13 +103,7 @@ class Emulator:
             options.ceiling_per_user,
             options.history,
         )
-        buckets = options.buckets or options.data / "buckets"
-        destinations = Destinations(
-            store,
-            buckets,
-            options.data / "drive",
-            options.drive_bytes,
-        )
+        destinations = Destinations(store, buckets, options.data / "drive", options.drive_bytes)
         simulated = options.speed is not None
         exporter = Exporter(self._catalogue, destinations, options.metadata_only, simulated)
         self._log = RequestLog(options.data / "requests.jsonl")
@@ -130,13 +124,17 @@ class Emulator:
         wrong = Faults()
         if options.faults:
             wrong = faults.load(options.faults, [m.id for m in methods if m.counted])
-        runners = exporter.runners() | ingestion.runners()
-        self._workers = Workers(self._queue, runners, options.concurrency, wrong)
+        # Imports and exports are scheduled apart (guides/processing_environments).
+        self._workers, self._importers = (
+            Workers(self._queue, runners, options.concurrency, wrong)
+            for runners in (exporter.runners(), ingestion.runners())
+        )
         self.app: ASGIApp = Server(methods, self._log, options.project, wrong).app
 
     def start(self) -> str:
         """Start the workers; return what is served, in a few words."""
         self._workers.start()
+        self._importers.start()
         sizes = self._catalogue.images_by_collection()
         return f"{sum(sizes.values())} images in {len(sizes)} collections"
 

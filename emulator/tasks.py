@@ -79,7 +79,8 @@ CREATE TABLE IF NOT EXISTS tasks (
     deleted INTEGER NOT NULL DEFAULT 0,
     request TEXT
 );
-CREATE INDEX IF NOT EXISTS waiting_tasks ON tasks (priority DESC, number) WHERE state = 'PENDING';
+CREATE INDEX IF NOT EXISTS waiting_tasks ON tasks (priority DESC, number, type)
+    WHERE state = 'PENDING';
 CREATE INDEX IF NOT EXISTS unfinished_tasks ON tasks (create_time, state, user)
     WHERE end_time IS NULL;
 CREATE INDEX IF NOT EXISTS ended_tasks ON tasks (end_time) WHERE deleted = 0;
