@@ -18,7 +18,7 @@ from emulator.ingestion import Ingestion
 from emulator.renderings import Renderings
 from emulator.resources import image_resource
 from emulator.server import Call, Content, Method
-from emulator.tasks import MAX_INTEGER, TaskQueue, integer
+from emulator.tasks import TaskQueue
 
 #: Operations per page of a list.
 MAX_OPERATIONS = 500
@@ -114,7 +114,7 @@ class Api:
 
     @on_deep_stack
     def _compute(self, call: Call) -> Json:
-        value = engine.evaluate(fields.required(call.body, "expression"), self._catalogue)
+        value = engine.evaluate(fields.expression(call.body), self._catalogue)
         return {"result": engine.to_json(value)}
 
     @on_deep_stack
@@ -126,12 +126,12 @@ class Api:
 
     @on_deep_stack
     def _compute_features(self, call: Call) -> Json:
-        table = engine.evaluate(fields.required(call.body, "expression"), self._catalogue)
+        table = engine.evaluate(fields.expression(call.body), self._catalogue)
         return feature_page(map(table_files.geojson, table_files.features(table)), call.body)
 
     @on_deep_stack
     def _compute_images(self, call: Call) -> Json:
-        images = engine.evaluate(fields.required(call.body, "expression"), self._catalogue)
+        images = engine.evaluate(fields.expression(call.body), self._catalogue)
         if not isinstance(images, Collection) or not images.of_images:
             raise EarthEngineError("The expression is not a collection of images.")
         page, token = numbered_page(map(image_resource, images), call.body)
@@ -160,7 +160,7 @@ class Api:
         return {"name": self._ingestion.import_external(call.body).name}
 
     def _list_operations(self, call: Call) -> Json:
-        before = integer(call.query, "pageToken", MAX_INTEGER)
+        before = fields.whole(call.query, "pageToken", fields.MAX_INT64, fields.MAX_INT64)
         return self._tasks.list(page_size(call.query, MAX_OPERATIONS), before)
 
     def _get_operation(self, call: Call) -> Json:

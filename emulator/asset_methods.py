@@ -18,7 +18,6 @@ from emulator.graph import on_deep_stack
 from emulator.ingestion import Ingestion
 from emulator.resources import PUBLIC_ROOT, asset_resource
 from emulator.server import Call, Content, Method
-from emulator.tasks import integer
 
 #: Assets per page, by view (reference/rest/v1/EarthEngineAssetView), and features per page.
 MAX_BASIC_LISTED = 10_000
@@ -236,7 +235,7 @@ def feature_page(rows: Iterator[Json], request: Json) -> Json:
 def numbered_page(items: Iterator[Any], request: Json) -> tuple[list[Any], Json]:
     """Return the items of a page, and the next page's token: how many are before it."""
     size = page_size(request, MAX_FEATURES)
-    first = integer(request, "pageToken", 0) if request.get("pageToken") else 0
+    first = fields.whole(request, "pageToken") if request.get("pageToken") else 0
     if first < 0:
         raise invalid_token(str(first))
     for _ in range(first):

@@ -14,6 +14,8 @@ from emulator.errors import EarthEngineError
 
 Json = Mapping[str, Any]
 
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
 #: Characters of a wrong value that an error repeats.
 SHOWN = 100
 
@@ -44,11 +46,15 @@ def texts(body: Json, name: str) -> list[str]:
     return [text({name: value}, name) for value in _field(body, name, "TYPE_STRING", list, [])]
 
 
+def expression(body: Json) -> Json:
+    """Return the expression that a request must have."""
+    required(body, "expression")
+    return mapping(body, "expression")
+
+
 def number(body: Json, name: str, default: float = 0.0) -> float:
-    """Return a finite number; the client wraps some: {"value": 2} for 2."""
-    value = body.get(name)
-    if isinstance(value, Mapping):
-        value = value.get("value")
+    """Return a finite number."""
+    value = _unwrapped(body.get(name))
     if value is None:
         return default
     if not is_number(value):
@@ -69,17 +75,23 @@ def numbers(body: Json, name: str) -> list[float]:
     return [number({name: value}, name) for value in _field(body, name, "TYPE_DOUBLE", list, [])]
 
 
-def whole(body: Json, name: str, default: int = 0) -> int:
-    """Return an int32."""
-    value = body.get(name)
+def whole(body: Json, name: str, default: int = 0, largest: int = MAX_INT32) -> int:
+    """Return a whole number, unless more is said an int32."""
+    value = _unwrapped(body.get(name))
     if value is None:
         return default
     try:
-        if isinstance(value, bool) or int(value) != float(value) or abs(int(value)) >= 2**31:
+        if isinstance(value, bool) or int(value) != float(value) or abs(int(value)) > largest:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise invalid(name, "TYPE_INT32", value) from None
+        kind = "TYPE_INT32" if largest == MAX_INT32 else "TYPE_INT64"
+        raise invalid(name, kind, value) from None
     return int(value)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return a number that the client has wrapped: {"value": 2} or {"floatValue": 2} for 2."""
+    return next(iter(value.values()), None) if isinstance(value, Mapping) else value
 
 
 def milliseconds(body: Json, name: str) -> int | None:

@@ -63,7 +63,7 @@ class Renderings:
 
     def image(self, request: Json) -> raster.Image:
         """Return the image that a request's expression and options describe."""
-        image = engine.evaluate(fields.required(request, "expression"), self._catalogue)
+        image = engine.evaluate(fields.expression(request), self._catalogue)
         if not isinstance(image, raster.Image):
             raise EarthEngineError("The expression is not an image.")
         return pixels.prepared(image, request)
@@ -96,13 +96,13 @@ class Renderings:
     @on_deep_stack
     def _get_features(self, call: Call) -> Content:
         request = self._recall("tables", call)
-        table = engine.evaluate(fields.required(request, "expression"), self._catalogue)
+        table = engine.evaluate(fields.expression(request), self._catalogue)
         file_format = fields.text(request, "fileFormat", "CSV")
         selectors = fields.texts(request, "selectors")
         return table_files.encode(table_files.features(table), file_format, selectors)
 
     def _remember(self, kind: str, call: Call) -> Json:
-        fields.required(call.body, "expression")
+        fields.expression(call.body)
         name = f"projects/{call.path['project']}/{kind}/{uuid.uuid4().hex}"
         self._requests[name] = call.body
         if len(self._requests) > MAX_REMEMBERED:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from emulator import fields
 from emulator.clock import NEVER, real_seconds, timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
@@ -43,9 +44,6 @@ MAX_DESCRIPTION = 100
 WAIT_STEP = 0.05
 #: Who asks without credentials.
 ANONYMOUS = "anonymous"
-
-#: Whole numbers of the API are int64.
-MAX_INTEGER = 2**63 - 1
 
 REQUEST_ID = re.compile(r"[a-zA-Z0-9-]{1,60}")
 #: HTTP code -> code in an operation's error (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
@@ -495,22 +493,8 @@ class Workers:
             self._queue.fail(task, INTERNAL_ERROR, spent())
 
 
-def integer(request: Mapping[str, Any], key: str, default: int) -> int:
-    """Return a whole number of a request; the client wraps some: {"value": "50"} for 50."""
-    value = request.get(key, default)
-    if isinstance(value, Mapping):
-        value = value.get("value", default)
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise EarthEngineError(f"Invalid value for '{key}': {value!r:.60}.") from None
-    if abs(number) > MAX_INTEGER:
-        raise EarthEngineError(f"Invalid value for '{key}': {value!r:.60}.")
-    return number
-
-
 def _priority(request: Mapping[str, Any]) -> int:
-    priority = integer(request, "priority", DEFAULT_PRIORITY)
+    priority = fields.whole(request, "priority", DEFAULT_PRIORITY)
     if not 0 <= priority <= MAX_PRIORITY:
         raise EarthEngineError(f"Priority must be between 0 and {MAX_PRIORITY}, not {priority}.")
     return priority

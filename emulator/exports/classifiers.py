@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from emulator import documents, engine
+from emulator import documents, engine, fields
 from emulator.assets import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, NewAsset
-from emulator.exports.requests import Json, expression
+from emulator.fields import Json
 from emulator.functions.classifiers import Classifier, encode
 from emulator.tasks import Task
 
@@ -22,7 +22,7 @@ class ClassifierExports:
 
     def check(self, request: Json) -> None:
         """Raise unless the request can become a task."""
-        expression(request)
+        fields.expression(request)
         self._destination(request)
 
     def run(self, task: Task) -> NewAsset:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from emulator import fields
 from emulator.assets import Asset, AssetStore
 from emulator.buckets import Buckets
 from emulator.errors import EarthEngineError
-from emulator.exports.requests import Json, member, part
+from emulator.fields import Json
 
 ASSET_URI = "https://code.earthengine.google.com/?asset="
 BUCKET_URI = "https://console.developers.google.com/storage/browser/"
@@ -167,7 +168,7 @@ class Destinations:
         chosen = [key for key in ("assetExportOptions", "fileExportOptions") if key in request]
         if len(chosen) != 1:
             raise EarthEngineError("Invalid export: exactly one destination must be given.")
-        options = part(request, chosen[0])
+        options = fields.mapping(request, chosen[0])
         places = {
             "assetExportOptions": {"earthEngineDestination": self._asset},
             "fileExportOptions": {
@@ -178,23 +179,23 @@ class Destinations:
         named = [key for key in places if key in options]
         if len(named) != 1:
             raise EarthEngineError("Invalid export: exactly one destination must be given.")
-        return places[named[0]](part(options, named[0]))
+        return places[named[0]](fields.mapping(options, named[0]))
 
     def _asset(self, destination: Json) -> AssetName:
-        name = member(destination, "name", str, "")
+        name = fields.text(destination, "name")
         self.store.check_name(name)
-        return AssetName(name, member(destination, "overwrite", bool, False))
+        return AssetName(name, fields.flag(destination, "overwrite"))
 
     def _bucket(self, destination: Json) -> BucketFiles:
-        bucket = member(destination, "bucket", str, "")
-        prefix = member(destination, "filenamePrefix", str, "")
+        bucket = fields.text(destination, "bucket")
+        prefix = fields.text(destination, "filenamePrefix")
         files = BucketFiles(Buckets(self._buckets), self._buckets, bucket, prefix)
         files.target("", ".tif")  # raises unless it is an object in a bucket that there is
         return files
 
     def _folder(self, destination: Json) -> DriveFiles:
-        folder = member(destination, "folder", str, "") or "My Drive"
-        prefix = member(destination, "filenamePrefix", str, "")
+        folder = fields.text(destination, "folder") or "My Drive"
+        prefix = fields.text(destination, "filenamePrefix")
         for name in (folder, prefix):
             if not DRIVE_NAME.fullmatch(name):
                 raise EarthEngineError(f"Invalid name in Google Drive: {name!r:.60}.")

@@ -13,15 +13,15 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.windows import Window
 
-from emulator import engine, raster
+from emulator import engine, fields, raster
 from emulator.assets import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.exports.requests import Json, expression, invalid, member, number, part
+from emulator.fields import Json
 from emulator.stored import Pyramiding, StoredBand
-from emulator.tasks import Output, Progress, Task, integer
+from emulator.tasks import Output, Progress, Task
 
 #: Pixels of an export that does not say (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
 MAX_PIXELS = 10**8
@@ -62,27 +62,40 @@ class GeoTiffOptions:
     @classmethod
     def of(cls, request: Json) -> "GeoTiffOptions":
         """Return the options of a request; raise where they are not valid."""
-        file_options = part(request, "fileExportOptions")
-        file_format = member(file_options, "fileFormat", str, "")
+        file_options = fields.mapping(request, "fileExportOptions")
+        file_format = fields.text(file_options, "fileFormat")
         if file_format != "GEO_TIFF":
             raise NotImplementedByEmulator(f"Export of images as {file_format!r:.60}")
-        options = part(file_options, "geoTiffOptions")
+        options = fields.mapping(file_options, "geoTiffOptions")
         if options.get("metadataKeys"):
             raise NotImplementedByEmulator("metadataKeys")
-        block = integer(options, "tileSize", SHARD_SIZE)
+        block = fields.whole(options, "tileSize", SHARD_SIZE)
         if block <= 0 or block % TIFF_TILE_STEP:
-            raise invalid("tileSize", block)
-        dimensions = part(options, "tileDimensions")
-        sides = [integer(dimensions, key, FILE_SIDE) for key in ("width", "height")]
+            raise EarthEngineError(
+                f"'tileSize' must be a multiple of {TIFF_TILE_STEP}, not {block}."
+            )
+        dimensions = fields.mapping(options, "tileDimensions")
+        sides = [fields.whole(dimensions, key, FILE_SIDE) for key in ("width", "height")]
         if dimensions and any(side <= 0 or side % block for side in sides):
             raise EarthEngineError(f"File dimensions must be multiples of {block}, not {sides}.")
         return cls(
-            member(options, "cloudOptimized", bool, False),
-            member(options, "skipEmptyFiles", bool, False),
-            number(options, "noData"),
+            fields.flag(options, "cloudOptimized"),
+            fields.flag(options, "skipEmptyFiles"),
+            _no_data(options),
             block,
             *sides,
         )
+
+
+def _no_data(options: Json) -> float | None:
+    """Return the value for masked pixels; what is not finite comes as text."""
+    if options.get("noData") in ("NaN", "Infinity", "-Infinity"):
+        return float(options["noData"])
+    return fields.number(options, "noData") if "noData" in options else None
+
+
+def _max_pixels(request: Json) -> int:
+    return fields.whole(request, "maxPixels", MAX_PIXELS, fields.MAX_INT64)
 
 
 class ImageExports:
@@ -102,8 +115,8 @@ class ImageExports:
 
     def check(self, request: Json) -> None:
         """Raise unless the request can become a task."""
-        expression(request)
-        integer(request, "maxPixels", MAX_PIXELS)
+        fields.expression(request)
+        _max_pixels(request)
         if isinstance(self._destinations.of(request), AssetName):
             _pyramiding(request)
         else:
@@ -165,7 +178,7 @@ class ImageExports:
 
 def _check_size(box: raster.PixelBox, request: Json) -> None:
     pixels = box.width * box.height
-    limit = integer(request, "maxPixels", MAX_PIXELS)
+    limit = _max_pixels(request)
     if pixels > limit:
         raise EarthEngineError(
             f"Export too large: specified {pixels} pixels (max: {limit}). Specify higher "
@@ -197,9 +210,9 @@ def _simulate(pixels: int, progress: Progress) -> None:
 
 
 def _pyramiding(request: Json) -> dict[str, Pyramiding]:
-    options = part(request, "assetExportOptions")
+    options = fields.mapping(request, "assetExportOptions")
     policies: dict[str, Pyramiding] = {".default": options.get("pyramidingPolicy", "MEAN")}
-    policies.update(part(options, "pyramidingPolicyOverrides"))
+    policies.update(fields.mapping(options, "pyramidingPolicyOverrides"))
     for policy in policies.values():
         if policy not in get_args(Pyramiding):
             raise EarthEngineError(f"Invalid pyramiding policy {policy!r:.60}.")

@@ -10,13 +10,13 @@ from typing import Any, TextIO
 
 import shapely
 
-from emulator import documents, engine
+from emulator import documents, engine, fields
 from emulator.assets import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.exports.requests import Json, expression, member, part, texts
+from emulator.fields import Json
 from emulator.functions.values import Collection
 from emulator.graph import on_deep_stack
 from emulator.tasks import Output, Progress, Task
@@ -38,8 +38,8 @@ class TableExports:
 
     def check(self, request: Json) -> None:
         """Raise unless the request can become a task."""
-        expression(request)
-        texts(request, "selectors")
+        fields.expression(request)
+        fields.texts(request, "selectors")
         if request.get("maxVertices"):
             raise NotImplementedByEmulator("maxVertices")
         if not isinstance(self._destinations.of(request), AssetName):
@@ -53,7 +53,7 @@ class TableExports:
         if not isinstance(collection, Collection):
             raise EarthEngineError("Invalid export: the expression is not a collection.")
         features = _features(collection, task.progress)
-        selectors = texts(task.request, "selectors")
+        selectors = fields.texts(task.request, "selectors") or None
         destination = self._destinations.of(task.request)
         if isinstance(destination, AssetName):
             return self._asset(destination, features, selectors)
@@ -107,7 +107,7 @@ def _selected(feature: Feature, selectors: Sequence[str] | None) -> Feature:
 
 
 def _format(request: Json) -> str:
-    file_format = member(part(request, "fileExportOptions"), "fileFormat", str, "")
+    file_format = fields.text(fields.mapping(request, "fileExportOptions"), "fileFormat")
     if file_format not in FORMATS:
         raise NotImplementedByEmulator(f"Export of tables as {file_format!r:.60}")
     return file_format
