@@ -459,10 +459,13 @@ def pointwise(
 
 
 def require_scalars(bands: Sequence[Band]) -> None:
-    """Raise if a band's pixels are arrays, where neighbours or bands are computed with."""
+    """Raise if a band's pixels are arrays, where only numbers will do."""
     for band in bands:
-        if band.pixel_type.dimensions:
-            raise EarthEngineError(f"Band '{band.name}' has array values: it must be scalar.")
+        if dimensions := band.pixel_type.dimensions:
+            raise EarthEngineError(
+                f"Band '{band.name}' has array values of dimension {dimensions}, where scalar "
+                "values are needed. Use arrayFlatten() or arrayGet()."
+            )
 
 
 def several(
@@ -721,7 +724,7 @@ def export_grid(image: Image) -> PixelBox:
 @on_deep_stack
 def read(image: Image, box: PixelBox) -> list[Pixels]:
     """Return the pixels of every band in a box."""
-    require_numbers(image.bands)
+    require_scalars(image.bands)
     parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
     if len(parts) == 1:
         return parts[0][1]
@@ -754,16 +757,6 @@ def typed(data: Array, kind: PixelType) -> Array:
     return data if is_ragged(data) else data.astype(kind.dtype, copy=False)
 
 
-def require_numbers(bands: Sequence[Band]) -> None:
-    """Raise if a band's pixels are arrays, which no file format holds."""
-    for band in bands:
-        if band.pixel_type.dimensions:
-            raise EarthEngineError(
-                f"Band '{band.name}' has array values of dimension {band.pixel_type.dimensions}: "
-                "only scalar bands can be written. Use arrayFlatten() or arrayGet()."
-            )
-
-
 @on_deep_stack
 def write_bands(
     image: Image, box: PixelBox, folder: Path, pyramiding: Mapping[str, str]
@@ -774,7 +767,7 @@ def write_bands(
     the band's, in 255 steps. `pyramiding` maps band names, and `.default`, to policies. Files
     are complete or absent: they get their names when they are written.
     """
-    require_numbers(image.bands)
+    require_scalars(image.bands)
     default = pyramiding.get(".default", "MEAN")
     stored = [
         StoredBand(

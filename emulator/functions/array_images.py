@@ -31,6 +31,7 @@ from emulator.raster import (
     combined,
     is_valid_everywhere,
     ones,
+    require_scalars,
 )
 from emulator.registry import algorithm
 
@@ -82,8 +83,8 @@ def collection_to_array(collection: Collection) -> Image:
 
 def _series(rows: Sequence[Sequence[Band]], kind: PixelType, name: str) -> Band:
     """Return a band of numbers, images by bands, of the images that are valid at a pixel."""
-    if any(band.pixel_type.dimensions for row in rows for band in row):
-        raise EarthEngineError("Bands must have scalar values, not array values.")
+    for row in rows:
+        require_scalars(row)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         values = np.empty((box.height * box.width, len(rows), len(rows[0])), kind.dtype)
@@ -133,12 +134,10 @@ def to_array_per_band(collection: Collection, axis: int, drop_masked: bool) -> I
 
 @algorithm("Image.bitsToArrayImage")
 def bits_to_array_image(source: Image) -> Image:
+    require_scalars(source.bands)
     kind = replace(BITS, dimensions=1)
     return source.with_bands(
-        [
-            blockwise(band, [band], arrays.bits_of, kind)
-            for band in _numbers("bitsToArrayImage", source).bands
-        ]
+        [blockwise(band, [band], arrays.bits_of, kind) for band in source.bands]
     )
 
 
@@ -153,8 +152,7 @@ def neighborhood_to_array(source: Image, kernel: Kernel, default: float) -> Imag
 
 
 def _neighbourhood(band: Band, kernel: Kernel, default: float) -> Band:
-    if band.pixel_type.dimensions:
-        raise EarthEngineError("Image.neighborhoodToArray: The image must be scalar-valued.")
+    require_scalars([band])
     filler = cast_values(np.asarray(default), band.pixel_type)
     if band.pixel_type.min is not None:
         filler = np.clip(filler, band.pixel_type.min, band.pixel_type.max)
@@ -303,6 +301,8 @@ def array_flatten(source: Image, labels: list[list[str]], separator: str) -> Ima
 
 @algorithm("Image.arrayGet")
 def array_get(source: Image, position: Image) -> Image:
+    require_scalars(position.bands)
+
     def picked(band: Band) -> Band:
         if len(position.bands) != band.pixel_type.dimensions:
             raise EarthEngineError(
@@ -312,7 +312,7 @@ def array_get(source: Image, position: Image) -> Image:
         kind = replace(band.pixel_type, dimensions=0)
         return blockwise(
             band,
-            [band, *_numbers("arrayGet", position).bands],
+            [band, *position.bands],
             lambda block, *at: arrays.element(block, np.stack(at, axis=-1)),
             kind,
         )
@@ -365,8 +365,8 @@ def array_reshape(source: Image, lengths: Image, dimensions: int) -> Image:
 def array_slice(
     source: Image, axis: int, start: Image | None, end: Image | None, step: int
 ) -> Image:
-    first = _filled(constant(0) if start is None else _numbers("arraySlice", start), 0)
-    last = _filled(constant(INT64.max) if end is None else _numbers("arraySlice", end), INT64.max)
+    first = _filled(constant(0) if start is None else start, 0)
+    last = _filled(constant(INT64.max) if end is None else end, INT64.max)
 
     def sliced(band: Band, *ends: Band) -> Band:
         return blockwise(
@@ -387,16 +387,9 @@ def array_slice(
     )
 
 
-def _numbers(name: str, source: Image) -> Image:
-    """Return an image whose pixels are numbers, or refuse it."""
-    if any(band.pixel_type.dimensions for band in source.bands):
-        raise EarthEngineError(f"Image.{name}: Expected scalar bands, not bands of arrays.")
-    return source
-
-
 def _with_each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
     """Match every band of an image with the other's only one of numbers, or its own."""
-    _numbers(name, other)
+    require_scalars(other.bands)
     if len(other.bands) not in (1, len(source.bands)):
         raise EarthEngineError(
             f"Image.{name}: Expected 1 or {len(source.bands)} bands, got {len(other.bands)}."
@@ -417,4 +410,5 @@ def _filled(source: Image, value: int) -> Image:
 
         return band.derived(compute, [band], INT64)
 
+    require_scalars(source.bands)
     return source.with_bands([filled(band) for band in source.bands])

@@ -51,6 +51,7 @@ from emulator.raster import (
     pixel_positions,
     pointwise,
     reprojected,
+    require_scalars,
     stored_band,
     typed,
 )
@@ -381,7 +382,7 @@ def _masked(source: Image, new: Image, merge: Callable[[Array, Array], Array]) -
     """Return bands whose mask is merged with the values of others; masked is 0."""
 
     def masked(band: Band, by: Band) -> Band:
-        _require_dimensions("updateMask", by, 0)
+        require_scalars([by])
 
         def compute(box: PixelBox, read: Reader) -> Pixels:
             pixels, wanted = read(band, box), read(by, box)
@@ -443,7 +444,7 @@ def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
 @algorithm("Image.where")
 def where(source: Image, test: Image, value: Image) -> Image:
     def chosen(band: Band, by: Band, other: Band) -> Band:
-        _require_dimensions("where", by, 0)
+        require_scalars([by])
         _require_dimensions("where", other, band.pixel_type.dimensions)
         kind = union(band.pixel_type, other.pixel_type)
 
@@ -814,6 +815,7 @@ def to_bands(collection: Collection) -> Image:
 @algorithm("Image.normalizedDifference")
 def normalized_difference(source: Image, names: list[str] | None) -> Image:
     a, b = select(source, names or [0, 1], None).bands
+    require_scalars([a, b])
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         first, second = read(a, box), read(b, box)
@@ -856,6 +858,7 @@ def remap(source: Image, old: list[float], new: list[float], default: Any, name:
     if len(old) != len(new):
         raise EarthEngineError("Image.remap: 'from' and 'to' must have the same length.")
     [band] = matching(source, 0 if name is None else name)
+    require_scalars([band])
     order = np.argsort(old)
     keys, targets = np.asarray(old)[order], np.asarray(new)[order]
     kind = union(*[number_type(v) for v in [*new, *([] if default is None else [default])]])

@@ -1,6 +1,7 @@
 """Harmonic regression with array images, as a gap filling of seasons uses it."""
 
 import math
+import time
 
 import ee
 import numpy as np
@@ -118,6 +119,6 @@ def test_an_image_of_arrays_cannot_be_exported():
     task = ee.batch.Export.image.toAsset(image, "arrays", asset, region=region, scale=10)
     task.start()
     while task.active():
-        pass
+        time.sleep(0.05)
     assert task.status()["state"] == "FAILED"
     assert "array" in task.status()["error_message"]
