@@ -313,6 +313,32 @@ CASES += [
         2,
         described("Reducer.histogram"),
     ),
+    *(
+        case(
+            f"{name} is refused",
+            _list([1, 2], make),
+            Raises(r"Reducer\.\w+: "),
+            described("Reducer.histogram"),
+        )
+        for name, make in {
+            "a histogram without width": lambda: ee.Reducer.histogram(16, 0),
+            "a histogram without buckets": lambda: ee.Reducer.histogram(-1),
+            "a fixedHistogram without steps": lambda: ee.Reducer.fixedHistogram(0, 1, 0),
+            "a fixedHistogram without range": lambda: ee.Reducer.fixedHistogram(1, 1, 4),
+            "a regression without terms": lambda: ee.Reducer.linearRegression(0, 1),
+            "a list of empty tuples": lambda: ee.Reducer.toList(0),
+            "no copy": lambda: ee.Reducer.sum().repeat(0),
+            "a percentile without name": lambda: ee.Reducer.percentile([1, 2], ["a"]),
+        }.items()
+    ),
+    case(
+        "infinite numbers are in no bucket",
+        lambda: ee.Dictionary(
+            ee.List([1, ee.Number.parse("Infinity"), 2]).reduce(ee.Reducer.histogram(4))
+        ).get("histogram"),
+        Check(lambda counts: sum(counts) == 2, "two"),
+        described("Reducer.histogram"),
+    ),
     case(
         "autoHistogram",
         _list(WHOLE, ee.Reducer.autoHistogram),
