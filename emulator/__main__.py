@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import threadpoolctl
 import uvicorn
 
 from emulator.app import DataFolderInUse, Emulator, Options
@@ -28,6 +29,8 @@ KEEP_ALIVE = 75
 SWITCH_INTERVAL = 0.0005
 #: Megabytes of GDAL's cache of blocks: two rows of a tile's in 13 bands (GDAL: 5 % of all memory).
 BLOCK_CACHE = 256
+#: Of numpy's linear algebra; requests and tasks have threads of their own.
+BLAS_THREADS = 1
 
 
 def main() -> None:
@@ -35,6 +38,8 @@ def main() -> None:
     arguments = _parser().parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL)
     os.environ.setdefault("GDAL_CACHEMAX", str(BLOCK_CACHE))
+    # Matrices of a few thousand pixels: more threads spend their time waiting for each other.
+    threadpoolctl.threadpool_limits(BLAS_THREADS, "blas")
     if arguments.exit_with_parent:
         threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     try:

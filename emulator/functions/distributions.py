@@ -11,6 +11,7 @@ from emulator.functions.reducers import (
     Reduced,
     Reducer,
     State,
+    check_count,
     column,
     least_weight,
     makes,
@@ -167,6 +168,8 @@ def _valid(found: Distribution) -> Array:
 def percentile(
     percentages: list[float], names: list[str] | None, buckets: Any, width: Any, raw: Any
 ) -> Reducer:
+    if names is not None and len(names) != len(percentages):
+        raise EarthEngineError("Reducer.percentile: Every percentile needs one output name.")
     if not all(0 <= p <= 100 for p in percentages):
         raise EarthEngineError("Reducer.percentile: Percentiles must be between 0 and 100.")
 
@@ -266,12 +269,25 @@ class Buckets(NamedTuple):
     means: Array
 
 
+def _check_buckets(name: str, most: int | None, least_width: float | None) -> None:
+    if most is not None:
+        check_count(name, "maxBuckets", most)
+    if least_width is not None and not 0 < least_width < math.inf:
+        raise EarthEngineError(f"Reducer.{name}: 'minBucketWidth' must be positive.")
+
+
 def _buckets(found: Distribution, most: int | None, least_width: float | None) -> Buckets:
     """Divide a distribution into buckets whose width is a power of two, or the least given.
 
-    They start at a multiple of the width. Integers are not divided further than to 1.
+    They start at a multiple of the width. Integers are not divided further than to 1, and
+    what is not finite is in no bucket.
     """
-    most = 2 ** math.ceil(math.log2(most or MAX_BUCKETS))
+    finite = np.isfinite(found.values)
+    if not finite.all():
+        found = found._replace(values=found.values[finite], weights=found.weights[finite])
+    if not len(found.values):
+        return Buckets(0.0, 1.0, np.zeros(0), np.zeros(0))
+    most = 2 ** max(math.ceil(math.log2(most or MAX_BUCKETS)), 1)
     low, high = float(found.values[0]), float(found.values[-1])
     width = _width((high - low) / (most - 1), found.values.dtype.kind != "f", least_width)
     first = math.floor(low / width)
@@ -294,6 +310,8 @@ def _width(needed: float, whole_numbers: bool, least: float | None) -> float:
 
 @makes("histogram")
 def histogram(most: int | None, least_width: float | None, raw: Any) -> Reducer:
+    _check_buckets("histogram", most, least_width)
+
     def finish(found: Distribution) -> list[Reduced]:
         buckets = _buckets(found, most, least_width)
         table = {
@@ -311,6 +329,8 @@ def histogram(most: int | None, least_width: float | None, raw: Any) -> Reducer:
 def auto_histogram(
     most: int | None, least_width: float | None, raw: Any, cumulative: bool
 ) -> Reducer:
+    _check_buckets("autoHistogram", most, least_width)
+
     def table(found: Distribution) -> Array:
         buckets = _buckets(found, most, least_width)
         edges = buckets.start + buckets.width * np.arange(len(buckets.weights))
@@ -328,6 +348,12 @@ def auto_histogram(
         return [Reduced(tables, valid)]
 
     return _distributed(["histogram"], [MATRIX], finish)
+
+
+def _check_bins(name: str, low: float, high: float, steps: int) -> None:
+    check_count(name, "steps", steps)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise EarthEngineError(f"Reducer.{name}: 'max' must be greater than 'min'.")
 
 
 def _bins(values: Array, low: float, high: float, steps: int) -> Array:
@@ -355,6 +381,8 @@ def _weights_by_bin(bins: Array, weights: Array, steps: int) -> Array:
 
 @makes("fixedHistogram")
 def fixed_histogram(low: float, high: float, steps: int, cumulative: bool) -> Reducer:
+    _check_bins("fixedHistogram", low, high, steps)
+
     def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
         counts = _weights_by_bin(_bins(inputs[0], low, high, steps), weights[0], steps)
         return counts, present(weights[0])
@@ -376,6 +404,9 @@ def fixed_2d_histogram(
     x_low: float, x_high: float, x_steps: int, y_low: float, y_high: float, y_steps: int
 ) -> Reducer:
     """Count by bins of both axes: rows are those of x (not published)."""
+    _check_bins("fixed2DHistogram", x_low, x_high, x_steps)
+    _check_bins("fixed2DHistogram", y_low, y_high, y_steps)
+    check_count("fixed2DHistogram", "steps", x_steps * y_steps)
 
     def summarise(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
         x = _bins(inputs[0], x_low, x_high, x_steps)

@@ -18,6 +18,7 @@ from emulator.errors import EarthEngineError
 from emulator.raster import Array, PixelType, combined
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
 
+MAX_COUNT = 2**16  # inputs, steps or copies of one reducer (a choice of ours)
 MAX_RECORDS = 2**22  # records that one reducer keeps of a region (a choice of ours)
 
 
@@ -86,6 +87,14 @@ def makes(name: str) -> Callable[[Make], Make]:
 def register(name: str, reducer: Reducer) -> None:
     """Register a reducer without parameters."""
     makes(name)(lambda: reducer)
+
+
+def check_count(reducer: str, argument: str, value: int) -> None:
+    """Refuse a number of inputs, steps or copies that is not positive or absurd."""
+    if not 1 <= value <= MAX_COUNT:
+        raise EarthEngineError(
+            f"Reducer.{reducer}: '{argument}' must be from 1 to {MAX_COUNT}, got {value}."
+        )
 
 
 def check_bands(algorithm_name: str, reducer: Reducer, count: int) -> None:
@@ -231,6 +240,7 @@ def _copies(reducer: Reducer, count: int) -> Reducer:
 
 @makes("repeat")
 def repeat(reducer: Reducer, count: int) -> Reducer:
+    check_count("repeat", "count", count)
     copies, width = _copies(reducer, count), len(reducer.outputs)
 
     def finish(states: State) -> list[Reduced]:
@@ -249,6 +259,7 @@ def repeat(reducer: Reducer, count: int) -> Reducer:
 
 @makes("forEach")
 def for_each(reducer: Reducer, names: list[str]) -> Reducer:
+    check_count("forEach", "outputNames", len(names))
     single = len(reducer.outputs) == 1
     outputs = [name if single else f"{name}_{o}" for name in names for o in reducer.outputs]
     return replace(_copies(reducer, len(names)), outputs=tuple(outputs))
@@ -312,6 +323,8 @@ def _taken_apart(value: Any, axis: int | None) -> list[Any]:
 
 @makes("group")
 def group(reducer: Reducer, field: int, name: str) -> Reducer:
+    if not 0 <= field <= reducer.inputs:
+        raise EarthEngineError(f"Reducer.group: There is no input {field} to group by.")
     if reducer.weighted and field < reducer.inputs and reducer.name != "Reducer.group":
         raise EarthEngineError("Reducer.group: Group input must come after weighted inputs.")
 

@@ -156,7 +156,7 @@ def bounded_box(
     pixels = box.width * box.height
     if pixels <= max_pixels:
         return box
-    if not best_effort:
+    if not best_effort or max_pixels < 1:
         raise EarthEngineError(
             f"Image.{name}: Too many pixels in the region. "
             f"Found {pixels}, but only {max_pixels} allowed."

@@ -12,6 +12,7 @@ from emulator.functions.reducers import (
     Reduced,
     Reducer,
     State,
+    check_count,
     joined,
     least_weight,
     makes,
@@ -183,8 +184,8 @@ def _residuals(fit: Fit, total: Array) -> Array:
 
 
 def _dimensions(name: str, terms: int, targets: int) -> int:
-    if terms < 1 or targets < 1:
-        raise EarthEngineError(f"Reducer.{name}: numX and numY must be at least 1.")
+    check_count(name, "numX", terms)
+    check_count(name, "numY", targets)
     return terms + targets
 
 
@@ -329,6 +330,7 @@ def _median(values: Array) -> Array:
 @makes("geometricMedian")
 def geometric_median(dimensions: int, least_gain: float, first_step: float) -> Reducer:
     """Find the point with the least sum of distances by Weiszfeld's iteration."""
+    check_count("geometricMedian", "numX", dimensions)
 
     def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
         weight = least_weight(weights)

@@ -13,6 +13,7 @@ from emulator.functions.reducers import (
     Reduced,
     Reducer,
     State,
+    check_count,
     combine,
     folding,
     least_weight,
@@ -161,6 +162,7 @@ for _name, _nulls in (("", True), ("NonNull", False)):
 
 @makes("min")
 def minimum(inputs: int) -> Reducer:
+    check_count("min", "numInputs", inputs)
     if inputs == 1:
         return folding("min", _min, np.minimum, None, weighted=False)
     return _chosen(
@@ -170,6 +172,7 @@ def minimum(inputs: int) -> Reducer:
 
 @makes("max")
 def maximum(inputs: int) -> Reducer:
+    check_count("max", "numInputs", inputs)
     if inputs == 1:
         return folding("max", _max, np.maximum, None, weighted=False)
     return _chosen(
@@ -475,7 +478,8 @@ for _name, _summarise in (("covariance", _components), ("centeredCovariance", _c
 
 @makes("toList")
 def to_list(size: int | None, optional: int) -> Reducer:
-    count = size or 1
+    count = 1 if size is None else size
+    check_count("toList", "tupleSize", count)
 
     def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
         if weights[0].ndim > 1:
@@ -501,6 +505,8 @@ def _arrays_of_pixels(inputs: Sequence[Array], weights: Sequence[Array], single:
 
 @makes("toCollection")
 def to_collection(names: list[str], optional: int) -> Reducer:
+    check_count("toCollection", "propertyNames", len(names))
+
     def function(inputs: Sequence[Array], weights: Sequence[Array]) -> list[Reduced]:
         rows = _tuples(inputs, weights, len(names) - optional)
         features = [

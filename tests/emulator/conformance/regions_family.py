@@ -7,6 +7,9 @@ import shapely
 
 from conformance.cases import Check, Grid, Raises, case, described, guide, library, sample
 
+#: A name or message that public code shows, but no page of Earth Engine's that was found.
+QUOTED = "as public code on GitHub has it"
+OURS = "a choice of ours: not published"
 SIDE = 10  # metres of a pixel of the grid EPSG:3857 from its origin, north up
 TINY = 1e-6
 
@@ -340,7 +343,7 @@ CASES += [
         "a band for every input",
         _reduce(["v"], ee.Reducer.linearFit, lambda: _rectangle(3, 3)),
         Raises("Need 2 bands for Reducer.linearFit, image has 1"),
-        described("Image.reduceRegion"),
+        QUOTED,
     ),
     case(
         "lists of a region",
@@ -399,7 +402,7 @@ CASES += [
         "reduceRegions of one band has the output's name",
         _regions(["v"], ee.Reducer.mean, ["name", "mean"]),
         [["west", "east"], [_half(SV, False).mean(), _half(SV, True).mean()]],
-        sample("ee_image_reduceregions"),
+        OURS,
         TINY,
     ),
     case(
@@ -515,7 +518,7 @@ CASES += [
             .get("v")
         ),
         Raises("no default value set"),
-        described("Image.sampleRectangle"),
+        OURS,
     ),
     case(
         "getRegion",
@@ -645,20 +648,20 @@ CASES += [
             labelProperty="zone",
         ).aggregate_array("sum"),
         [np.where(SK, SV, 0)[i == LABELS].sum() for i in (1, 2)],
-        guide("reducers_reduce_to_vectors"),
+        OURS,
         TINY,
     ),
     case(
         "reduceToVectors needs bands to reduce",
         lambda: _vectors(reducer=ee.Reducer.mean()).size(),
         Raises(r"Need 1\+1 bands"),
-        described("Image.reduceToVectors"),
+        QUOTED,
     ),
     case(
         "reduceToVectors counts without other bands only",
         lambda: _vectors(_labels().addBands(ee.Image(1)), reducer=ee.Reducer.countEvery()).size(),
         Raises(r"Need 1\+0 bands for Reducer.countEvery, image has 2"),
-        described("Image.reduceToVectors"),
+        QUOTED,
     ),
     case(
         "reduceConnectedComponents",
@@ -673,7 +676,7 @@ CASES += [
                 [np.where(SK, SV, 0)[i == LABELS].max() for i in (1, 2)],
             )
         },
-        sample("ee_image_reduceconnectedcomponents"),
+        described("Image.reduceConnectedComponents"),
         grid=GRID,
     ),
     case(
