@@ -432,6 +432,8 @@ def sequence(start: float, end: float | None, step: float, count: int | None) ->
         raise EarthEngineError("List.sequence: Needs an end or a count, and a step.")
     else:
         gap, count = step, (end - start) / step + ROUNDING + 1
+    if isinstance(start, int) and float(gap).is_integer():
+        gap = int(gap)
     return [start + gap * i for i in range(math.floor(within_count(count)))]
 
 

@@ -7,6 +7,9 @@ import pytest
 import requests
 from conftest import PROJECT, Running
 
+from emulator.errors import EarthEngineError
+from emulator.graph import on_deep_stack
+
 pytestmark = pytest.mark.usefixtures("ee_emulator")
 
 SECONDS = 30  # for one graph, on a busy machine
@@ -156,6 +159,15 @@ def test_absurd_graphs_are_refused(ee_emulator: Running, name: str):
     response = requests.post(url, json={"expression": ABSURD[name]}, timeout=SECONDS)
     assert response.status_code == 400, response.text
     assert response.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_what_takes_too_long_is_ended():
+    def endless() -> None:
+        while True:
+            pass
+
+    with pytest.raises(EarthEngineError, match="Computation timed out"):
+        on_deep_stack(endless, 0.2)()
 
 
 @pytest.mark.parametrize("depth", [900, 50_000, 2_000_000])
