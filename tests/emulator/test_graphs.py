@@ -86,6 +86,14 @@ def doubling(name: str, first: str, second: str, start: Any) -> dict[str, Any]:
     return {"result": "50", "values": nodes}
 
 
+def nested_twice(levels: int) -> dict[str, Any]:
+    """Return a list that holds the same list twice, and so on."""
+    nodes: dict[str, Any] = {"0": constant([1])}
+    for i in range(1, levels + 1):
+        nodes[str(i)] = {"arrayValue": {"values": [{"valueReference": str(i - 1)}] * 2}}
+    return {"result": str(levels), "values": nodes}
+
+
 SELF_APPLICATION = {
     "result": "0",
     "values": {
@@ -142,6 +150,7 @@ ABSURD = {
     "a chain of 100,000 references": chain(CHAIN),
     "a chain of 100,000 sums": added(CHAIN),
     "a list that doubles": doubling("List.cat", "list", "other", [1]),
+    "a list of twice the same list": nested_twice(60),
     "a text that doubles": doubling("String.cat", "string1", "string2", "ab"),
     "a function as the result": {
         "result": "0",
