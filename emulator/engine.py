@@ -21,4 +21,7 @@ def evaluate(expression: Mapping[str, Any], catalogue: Catalogue) -> Any:
     return on_deep_stack(Graph(expression).evaluate)()
 
 
-to_json = on_deep_stack(encoding.to_json)
+@on_deep_stack
+def to_json(value: Any) -> Any:
+    """Return what `value:compute` answers for a value."""
+    return encoding.to_json(encoding.within_size(value))

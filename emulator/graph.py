@@ -166,6 +166,7 @@ class Graph:
             "valueReference": lambda content, scope: self._value(self._node(content), scope),
             "argumentReference": lambda content, scope: scope.lookup(content),
             "functionDefinitionValue": self._function,
+            "functionInvocationValue": self._invocation,
         }
 
     def evaluate(self) -> Any:
@@ -182,9 +183,14 @@ class Graph:
 
     def _value(self, node: Node, scope: Scope) -> Any:
         kind, content = _split(node)
-        if kind == "functionInvocationValue":
-            return self._invocation(node, content, scope)
-        return self._evaluators[kind](content, scope)
+        evaluate = self._evaluators[kind]
+        if kind not in REMEMBERED:
+            return evaluate(content, scope)
+        memo = scope.home(self._free[id(node)]).memo
+        key = id(node)
+        if key not in memo:
+            memo[key] = evaluate(content, scope)
+        return memo[key]
 
     def _array(self, content: Mapping[str, Any], scope: Scope) -> list[Any]:
         return [self._value(item, scope) for item in content.get("values", ())]
@@ -197,14 +203,7 @@ class Graph:
         names = content.get("argumentNames", ())
         return Function(names, lambda bindings: self._value(body, Scope(bindings, scope)))
 
-    def _invocation(self, node: Node, content: Mapping[str, Any], scope: Scope) -> Any:
-        memo = scope.home(self._free[id(node)]).memo
-        key = id(node)
-        if key not in memo:
-            memo[key] = self._invoke(content, scope)
-        return memo[key]
-
-    def _invoke(self, content: Mapping[str, Any], scope: Scope) -> Any:
+    def _invocation(self, content: Mapping[str, Any], scope: Scope) -> Any:
         arguments = content.get("arguments", {})
         if "functionName" in content:
             algorithm = lookup(content["functionName"])
@@ -256,6 +255,10 @@ class Graph:
             yield from content.get("arguments", {}).values()
             if "functionReference" in content:
                 yield self._node(content["functionReference"])
+
+
+#: Kinds whose values are computed from several others, and so once for each scope.
+REMEMBERED = frozenset(("arrayValue", "dictionaryValue", "functionInvocationValue"))
 
 
 def _split(node: Node) -> tuple[str, Any]:

@@ -75,7 +75,7 @@ class Parameter:
     def value(self, given: Any, algorithm_name: str) -> Any:
         """Return an argument's value as the algorithm wants it."""
         if given is None:
-            if not self.optional and self.coerce is not None:
+            if not self.optional:
                 message = f"Parameter '{self.name}' is required and may not be null."
                 raise EarthEngineError(f"{algorithm_name}: {message}")
             return self.default

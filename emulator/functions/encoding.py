@@ -12,6 +12,29 @@ from emulator.registry import type_name
 MAX_ELEMENTS = 5000  # of a collection; EE: "Collection query aborted after accumulating over 5000"
 
 
+#: Parts of a value that is written out; Earth Engine's limit is 100 MiB.
+MAX_PARTS = 10_000_000
+
+
+def within_size(value: Any) -> Any:
+    """Return a value, or refuse one whose lists and dictionaries are too large written out.
+
+    A list that holds the same list twice is small in memory, and doubles with every level.
+    """
+    if _parts(value, {}) > MAX_PARTS:
+        raise EarthEngineError("Computed value is too large.")
+    return value
+
+
+def _parts(value: Any, known: dict[int, int]) -> int:
+    if not isinstance(value, list | dict):
+        return 1
+    if id(value) not in known:
+        items = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_parts(item, known) for item in items)
+    return known[id(value)]
+
+
 def to_json(value: Any) -> Any:
     """Return what `value:compute` answers for a value."""
     match value:

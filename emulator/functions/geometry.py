@@ -103,6 +103,8 @@ class Geometry:
     def to_json(self) -> dict[str, Any]:
         """Return GeoJSON with Earth Engine's `geodesic` and `crs` members."""
         content: dict[str, Any] = json.loads(shapely.to_geojson(self.shape))
+        if self.shape.is_empty and "coordinates" in content:
+            content["coordinates"] = []
         if self.crs != LONLAT:
             content["crs"] = {"type": "name", "properties": {"name": self.crs}}
         if content["type"] not in ("Point", "MultiPoint"):
@@ -209,7 +211,9 @@ def geometry(value: Any) -> Geometry:
     if isinstance(value, Geometry):
         return value
     if isinstance(value, Mapping) and ("coordinates" in value or "geometries" in value):
-        return Geometry(value, geodesic=value.get("geodesic", True))
+        crs = value.get("crs")
+        system = crs["properties"]["name"] if isinstance(crs, Mapping) else crs or LONLAT
+        return Geometry(value, system, value.get("geodesic", True))
     if not hasattr(value, "footprint"):
         raise InvalidTypeError
     return value.footprint or (UNBOUNDED if value.type_name == "Image" else EMPTY)
@@ -561,6 +565,9 @@ def _cut(line: shapely.LineString, distances: list[float], proj: Grid | None) ->
     return pieces
 
 
+QUADRANT = 10_001_966  # m from the equator of WGS 84 to a pole
+
+
 @_operation("buffer")
 def buffer(shape: Geometry, metres: float, error: Any, proj: Grid | None) -> Geometry:
     """Grow a shape, on a plane that touches the Earth at its centre unless one is given."""
@@ -569,6 +576,8 @@ def buffer(shape: Geometry, metres: float, error: Any, proj: Grid | None) -> Geo
     if proj:
         grown = shape.projected(proj.crs).buffer(metres * _unit(proj))
         return Geometry(grown, proj.crs, geodesic=False)
+    if metres > QUADRANT:
+        raise NotImplementedByEmulator("A buffer of more than a quarter of the meridian")
     if shape.shape.is_empty:
         return shape
     plane = local_crs(shape)

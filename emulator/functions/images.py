@@ -1,6 +1,7 @@
 """Images: loading, bands, masks, grids, and reductions of stacks."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -280,12 +281,13 @@ def first_band(name: str, source: Image) -> Band:
 def unique(bands: Iterable[Band]) -> list[Band]:
     """Give bands whose name is taken a numerical suffix."""
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     result = []
     for band in bands:
-        name, number = band.name, 0
+        name = band.name
         while name in taken:
-            number += 1
-            name = f"{band.name}_{number}"
+            numbers[band.name] += 1
+            name = f"{band.name}_{numbers[band.name]}"
         taken.add(name)
         result.append(band.renamed(name))
     return result

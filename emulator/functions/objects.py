@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.functions.encoding import to_json
+from emulator.functions.encoding import to_json, within_size
 from emulator.functions.filters import Filter
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import constant
@@ -48,7 +48,7 @@ def object_type(value: Any) -> str:
 
 @algorithm("Describe")
 def describe(value: Any) -> Any:
-    return to_json(value)
+    return to_json(within_size(value))
 
 
 # --- numbers
@@ -244,7 +244,7 @@ def trim(text: str) -> str:
 
 @algorithm("String.encodeJSON")
 def encode_json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, default=to_json)
+    return json.dumps(within_size(value), separators=(",", ":"), sort_keys=True, default=to_json)
 
 
 @algorithm("String.decodeJSON")
@@ -432,6 +432,8 @@ def sequence(start: float, end: float | None, step: float, count: int | None) ->
         raise EarthEngineError("List.sequence: Needs an end or a count, and a step.")
     else:
         gap, count = step, (end - start) / step + ROUNDING + 1
+    if isinstance(start, int) and float(gap).is_integer():
+        gap = int(gap)
     return [start + gap * i for i in range(math.floor(within_count(count)))]
 
 

@@ -7,6 +7,9 @@ import pytest
 import requests
 from conftest import PROJECT, Running
 
+from emulator.errors import EarthEngineError
+from emulator.graph import on_deep_stack
+
 pytestmark = pytest.mark.usefixtures("ee_emulator")
 
 SECONDS = 30  # for one graph, on a busy machine
@@ -83,6 +86,14 @@ def doubling(name: str, first: str, second: str, start: Any) -> dict[str, Any]:
     return {"result": "50", "values": nodes}
 
 
+def nested_twice(levels: int) -> dict[str, Any]:
+    """Return a list that holds the same list twice, and so on."""
+    nodes: dict[str, Any] = {"0": constant([1])}
+    for i in range(1, levels + 1):
+        nodes[str(i)] = {"arrayValue": {"values": [{"valueReference": str(i - 1)}] * 2}}
+    return {"result": str(levels), "values": nodes}
+
+
 SELF_APPLICATION = {
     "result": "0",
     "values": {
@@ -139,6 +150,7 @@ ABSURD = {
     "a chain of 100,000 references": chain(CHAIN),
     "a chain of 100,000 sums": added(CHAIN),
     "a list that doubles": doubling("List.cat", "list", "other", [1]),
+    "a list of twice the same list": nested_twice(60),
     "a text that doubles": doubling("String.cat", "string1", "string2", "ab"),
     "a function as the result": {
         "result": "0",
@@ -156,6 +168,15 @@ def test_absurd_graphs_are_refused(ee_emulator: Running, name: str):
     response = requests.post(url, json={"expression": ABSURD[name]}, timeout=SECONDS)
     assert response.status_code == 400, response.text
     assert response.json()["error"]["status"] == "INVALID_ARGUMENT"
+
+
+def test_what_takes_too_long_is_ended():
+    def endless() -> None:
+        while True:
+            pass
+
+    with pytest.raises(EarthEngineError, match="Computation timed out"):
+        on_deep_stack(endless, 0.2)()
 
 
 @pytest.mark.parametrize("depth", [900, 50_000, 2_000_000])

@@ -292,6 +292,12 @@ CASES = [
         guide("debugging"),
     ),
     case(
+        "an error in a map names the element",
+        lambda: table().map(lambda f: f.set("b", ee.Number(f.get("n")).add(ee.Image(1).get("x")))),
+        Raises(r"Error in map\(ID=0\):\nNumber.add: Parameter 'right' is required"),
+        guide("debugging"),
+    ),
+    case(
         "map drops nulls",
         lambda: (
             table()

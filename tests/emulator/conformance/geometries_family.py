@@ -457,6 +457,18 @@ CASES = [
         for y in (0, 46, 80, -89)
     ),
     case(
+        "a buffer of a quarter of the Earth's circumference is half of it",
+        lambda: ee.Geometry.Point(15, 46).buffer(10_000_000).area(1),
+        close(EARTH_AREA / 2, 0.01),
+        library("the area of a hemisphere"),
+    ),
+    case(
+        "no intersection",
+        lambda: polygon().intersection(west(), 1).coordinates(),
+        [],
+        described("Geometry.intersection"),
+    ),
+    case(
         "a buffer over the pole",
         lambda: (
             ee.Geometry.Point([15.0, 90])
@@ -755,15 +767,27 @@ CASES = [
         described("FeatureCollection.randomPoints"),
     ),
     case(
-        "a buffer of nothing finite",
-        lambda: polygon().buffer(float("1e308")),
-        Raises("."),
-        described("Geometry.buffer"),
-    ),
-    case(
         "coordinates of the wrong shape",
         lambda: call("GeometryConstructors.Polygon", [[1, 2], [3]]),
         Raises("Invalid GeoJSON|Invalid"),
         described("GeometryConstructors.Polygon"),
+    ),
+    case(
+        "GeoJSON in another reference system",
+        lambda: (
+            ee.Geometry(
+                {
+                    "type": "Point",
+                    "coordinates": [500_000, 5_000_000],
+                    "crs": {"type": "name", "properties": {"name": "EPSG:32633"}},
+                }
+            )
+            .transform("EPSG:4326", 1)
+            .coordinates()
+            .get(0)
+        ),
+        15,
+        library("the central meridian of UTM zone 33"),
+        tolerance=1e-9,
     ),
 ]
