@@ -14,7 +14,8 @@ from benchmarks.result import Result
 from emulator import launch
 from emulator.app import SCHEMA
 from emulator.database import Database
-from emulator.tasks import MAX_INTEGER, TaskQueue
+from emulator.rest.fields import MAX_INT64
+from emulator.tasks import TaskQueue
 
 PROJECT = f"/v1/projects/{launch.PROJECT}"
 OPERATIONS = 50_000
@@ -99,7 +100,7 @@ def _queue(data: Path, count: int) -> list[str]:
     queue.cancel(first)
     with database.write() as connection:
         connection.execute(COPIES, [count - 1, first])
-    return [operation["name"] for operation in queue.list(CLIENTS, MAX_INTEGER)["operations"]]
+    return [operation["name"] for operation in queue.list(CLIENTS, MAX_INT64)["operations"]]
 
 
 def _page_times(client: Client) -> list[float]:

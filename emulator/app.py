@@ -9,25 +9,26 @@ from typing import Any, TextIO
 
 from starlette.types import ASGIApp
 
-from emulator import assets, clock, faults, tasks
-from emulator.api import Api
-from emulator.assets import AssetStore
-from emulator.buckets import Buckets
+from emulator import clock, faults, tasks
+from emulator.assets.buckets import Buckets
+from emulator.assets.store import MAX_ASSETS, MAX_BYTES, AssetStore
+from emulator.assets.store import SCHEMA as ASSETS_SCHEMA
 from emulator.catalogue import Catalogue
 from emulator.database import Database
 from emulator.exports import Exporter
 from emulator.exports.destinations import DRIVE_BYTES, Destinations
 from emulator.faults import Faults
-from emulator.ingestion import Ingestion
-from emulator.request_log import RequestLog
+from emulator.ingest.ingestion import Ingestion
+from emulator.rest.api import Api
+from emulator.rest.request_log import RequestLog
+from emulator.rest.server import Call, Method, Server
 from emulator.scenes.catalogued import catalogued
 from emulator.scenes.load import load_scenes
-from emulator.server import Call, Method, Server
 from emulator.stored import StoredImage
 from emulator.tasks import TaskQueue, Workers
 
 #: Everything in the data folder's database.
-SCHEMA = assets.SCHEMA + tasks.SCHEMA
+SCHEMA = ASSETS_SCHEMA + tasks.SCHEMA
 #: Seconds a new emulator waits for one that is being killed to let go of the data folder.
 LOCK_PATIENCE = 10.0
 LOCK_STEP = 0.1
@@ -48,8 +49,8 @@ class Options:
     max_queued: int = tasks.MAX_QUEUED
     ceiling_per_user: bool = False
     concurrency: int = tasks.CONCURRENCY
-    max_assets: int = assets.MAX_ASSETS
-    max_bytes: int = assets.MAX_BYTES
+    max_assets: int = MAX_ASSETS
+    max_bytes: int = MAX_BYTES
     history: float = tasks.HISTORY_DAYS  # days
     speed: float | None = None  # None: real time, and exports without pixels take none
     buckets: Path | None = None  # None: in the data folder

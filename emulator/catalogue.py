@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emulator import documents
-from emulator.assets import Asset, AssetStore, not_found
-from emulator.buckets import Buckets
+from emulator.assets import documents
+from emulator.assets.buckets import Buckets
+from emulator.assets.store import Asset, AssetStore, not_found
 from emulator.clock import NEVER, timestamp, to_milliseconds
-from emulator.resources import PUBLIC_ROOT
+from emulator.rest.resources import PUBLIC_ROOT
 from emulator.stored import StoredCollection, StoredImage
 
 DAY_MS = 86_400_000

@@ -24,7 +24,7 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from emulator.array_pixels import BlockFunction, aligned, is_ragged, over_arrays
-from emulator.buckets import check_generation
+from emulator.assets.buckets import check_generation
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
 from emulator.stored import StoredBand

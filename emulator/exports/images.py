@@ -13,13 +13,14 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.windows import Window
 
-from emulator import engine, fields, raster
-from emulator.assets import Asset
+from emulator import engine, raster
+from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.fields import Json
+from emulator.rest import fields
+from emulator.rest.fields import Json
 from emulator.stored import Pyramiding, StoredBand
 from emulator.tasks import Output, Progress, Task
 

@@ -10,15 +10,17 @@ from typing import Any, TextIO
 
 import shapely
 
-from emulator import documents, engine, fields
-from emulator.assets import Asset
+from emulator import engine
+from emulator.assets import documents
+from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.fields import Json
 from emulator.functions.values import Collection
 from emulator.graph import on_deep_stack
+from emulator.rest import fields
+from emulator.rest.fields import Json
 from emulator.tasks import Output, Progress, Task
 
 #: The columns that are no properties (https://developers.google.com/earth-engine/guides/exporting_tables).

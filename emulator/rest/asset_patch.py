@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emulator import fields
 from emulator.errors import EarthEngineError
+from emulator.rest import fields
 
 ALL_PROPERTIES = "properties"
 #: The times of an asset are properties to an expression; both spellings reach the server.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from emulator import engine
-from emulator.assets import CONTAINERS, Asset
+from emulator.assets.store import CONTAINERS, Asset
 from emulator.clock import from_milliseconds, is_time
 from emulator.raster import Band, Image
 from emulator.stored import StoredBand

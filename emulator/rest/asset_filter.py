@@ -15,7 +15,7 @@ import shapely
 import shapely.wkt
 from shapely.geometry.base import BaseGeometry
 
-from emulator.assets import Asset
+from emulator.assets.store import Asset
 from emulator.clock import to_milliseconds
 from emulator.errors import EarthEngineError
 

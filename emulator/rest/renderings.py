@@ -8,12 +8,13 @@ import math
 import uuid
 from collections import OrderedDict
 
-from emulator import engine, fields, pixels, raster, table_files
+from emulator import engine, raster
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.fields import Json
 from emulator.graph import on_deep_stack
-from emulator.server import Call, Content, Method
+from emulator.rest import fields, pixels, table_files
+from emulator.rest.fields import Json
+from emulator.rest.server import Call, Content, Method
 
 #: Requests that are remembered; Earth Engine forgets them after some hours.
 MAX_REMEMBERED = 1000

@@ -5,19 +5,20 @@ Names, paths and bodies follow https://developers.google.com/earth-engine/refere
 
 from collections.abc import Callable
 
-from emulator import discovery, engine, fields, pixels, table_files
-from emulator.asset_methods import AssetMethods, feature_page, numbered_page, page_size
-from emulator.assets import AssetStore
+from emulator import engine
+from emulator.assets.store import AssetStore
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError
 from emulator.exports import Exporter
-from emulator.fields import Json
 from emulator.functions.values import Collection
 from emulator.graph import on_deep_stack
-from emulator.ingestion import Ingestion
-from emulator.renderings import Renderings
-from emulator.resources import image_resource
-from emulator.server import Call, Content, Method
+from emulator.ingest.ingestion import Ingestion
+from emulator.rest import discovery, fields, pixels, table_files
+from emulator.rest.asset_methods import AssetMethods, feature_page, numbered_page, page_size
+from emulator.rest.fields import Json
+from emulator.rest.renderings import Renderings
+from emulator.rest.resources import image_resource
+from emulator.rest.server import Call, Content, Method
 from emulator.tasks import TaskQueue
 
 #: Operations per page of a list.

@@ -15,9 +15,9 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from emulator import raster
-from emulator.buckets import Buckets, generation
+from emulator.assets.buckets import Buckets, generation
 from emulator.errors import EarthEngineError
-from emulator.manifests import BandSource, ImageManifest, Source, Tileset
+from emulator.ingest.manifests import BandSource, ImageManifest, Source, Tileset
 from emulator.raster import Array, Band, Grid, Image, PixelBox, Pixels, PixelType, Reader
 from emulator.stored import StoredBand
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import shapely
 
-from emulator import fields
-from emulator.asset_patch import checked_properties
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.fields import Json
-from emulator.resources import AFFINE_KEYS
+from emulator.rest import fields
+from emulator.rest.asset_patch import checked_properties
+from emulator.rest.fields import Json
+from emulator.rest.resources import AFFINE_KEYS
 from emulator.stored import Pyramiding
 
 PROPERTY_KEY = re.compile(r"[A-Za-z0-9_]+")

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from emulator import engine, fields, pixels, table_files
-from emulator.asset_filter import intersects, parse_filter, parse_region
-from emulator.asset_patch import patched_properties
-from emulator.assets import CONTAINERS, AssetStore, AssetType
+from emulator import engine
+from emulator.assets.store import CONTAINERS, AssetStore, AssetType
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError
-from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.graph import on_deep_stack
-from emulator.ingestion import Ingestion
-from emulator.resources import PUBLIC_ROOT, asset_resource
-from emulator.server import Call, Content, Method
+from emulator.ingest.ingestion import Ingestion
+from emulator.rest import fields, pixels, table_files
+from emulator.rest.asset_filter import intersects, parse_filter, parse_region
+from emulator.rest.asset_patch import patched_properties
+from emulator.rest.fields import Json
+from emulator.rest.resources import PUBLIC_ROOT, asset_resource
+from emulator.rest.server import Call, Content, Method
 
 #: Assets per page, by view (reference/rest/v1/EarthEngineAssetView), and features per page.
 MAX_BASIC_LISTED = 10_000

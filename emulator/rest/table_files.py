@@ -11,7 +11,7 @@ from emulator import engine
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.tables import FORMATS
 from emulator.functions.values import Collection, Feature
-from emulator.server import Content
+from emulator.rest.server import Content
 
 #: Formats that Earth Engine has and the emulator has not.
 OTHER_FORMATS = ("KML", "KMZ", "SHP", "TF_RECORD_TABLE", "PARQUET")

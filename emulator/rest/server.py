@@ -21,11 +21,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator import clock
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.faults import Faults
-from emulator.field_mask import masked
 from emulator.graph import on_deep_stack
-from emulator.method_override import with_method_override
 from emulator.registry import INT64_MAX, INT64_MIN
-from emulator.request_log import RequestLog
+from emulator.rest.field_mask import masked
+from emulator.rest.method_override import with_method_override
+from emulator.rest.request_log import RequestLog
 from emulator.tasks import ANONYMOUS
 
 #: Everyone may read its assets.

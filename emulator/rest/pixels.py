@@ -9,13 +9,14 @@ import PIL.Image
 from affine import Affine
 from rasterio.io import MemoryFile
 
-from emulator import fields, raster
+from emulator import raster
 from emulator.errors import EarthEngineError
-from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.functions.visualisation import visualize
-from emulator.resources import AFFINE_KEYS
-from emulator.server import Content
+from emulator.rest import fields
+from emulator.rest.fields import Json
+from emulator.rest.resources import AFFINE_KEYS
+from emulator.rest.server import Content
 
 #: Bytes of an uncompressed answer; limit and text are Earth Engine's.
 MAX_BYTES = 48 * 2**20

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import documents, fields, raster
-from emulator.assets import Asset, AssetStore
-from emulator.buckets import Buckets
+from emulator import raster
+from emulator.assets import documents
+from emulator.assets.buckets import Buckets
+from emulator.assets.store import Asset, AssetStore
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError
 from emulator.exports.destinations import NewAsset
-from emulator.fields import Json
 from emulator.graph import on_deep_stack
-from emulator.manifests import Footprint, ImageManifest, image_manifest, table_manifest
-from emulator.sources.geotiffs import GeoTiffs
-from emulator.sources.tables import read_csv
+from emulator.ingest.geotiffs import GeoTiffs
+from emulator.ingest.manifests import Footprint, ImageManifest, image_manifest, table_manifest
+from emulator.ingest.tables import read_csv
+from emulator.rest import fields
+from emulator.rest.fields import Json
 from emulator.tasks import Output, Task
 
 

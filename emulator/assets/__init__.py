@@ -1,0 +1,1 @@
+"""What the project keeps: assets, and the objects in its buckets."""

@@ -1,0 +1,1 @@
+"""Images and tables from files in Cloud Storage."""

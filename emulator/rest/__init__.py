@@ -1,0 +1,1 @@
+"""Earth Engine's REST surface: requests in, answers out."""

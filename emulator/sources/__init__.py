@@ -1,1 +1,0 @@
-"""Files that assets are made of."""
