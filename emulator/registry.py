@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -46,7 +45,10 @@ def algorithm(*names: str, lazy: bool = False) -> Callable[[F], F]:
     """
 
     def register(function: F) -> F:
-        _functions.update((name, (function, lazy)) for name in names)
+        for name in names:
+            if name in _functions:
+                raise ValueError(f"{name} is registered twice.")
+            _functions[name] = function, lazy
         return function
 
     return register
@@ -169,7 +171,7 @@ def lookup(name: str) -> Algorithm:
 
 
 def _parameter(argument: Mapping[str, Any]) -> Parameter:
-    declared = re.sub(r"<unknown bands>", "", argument["type"])
+    declared = argument["type"].replace("<unknown bands>", "")
     coerce = _coercion(declared)
     default = argument.get("defaultValue")
     if default is not None and coerce is not None:

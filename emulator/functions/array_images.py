@@ -214,7 +214,7 @@ CAT = BlockOperation(
 
 
 def _register_operations() -> None:
-    for operation in arrays.UNARY.values():
+    for operation in (*arrays.UNARY.values(), arrays.ARGMAX):
         algorithm(f"Image.{operation.image_name}")(_unary(operation))
     for operation in (*arrays.BINARY.values(), CAT):
         algorithm(f"Image.{operation.image_name}")(_binary(operation.image_name, operation))
