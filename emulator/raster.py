@@ -88,6 +88,10 @@ class Grid:
         """The nominal length of a pixel's side in metres."""
         return math.sqrt(abs(self.affine.determinant)) * metres_per_unit(self.crs)
 
+    def changed(self, change: Affine) -> Self:
+        """Return the grid whose columns and rows `change` turns into this one's."""
+        return replace(self, transform=tuple(self.affine @ change)[:6])
+
     def at_scale(self, metres: float) -> Self:
         """Return north-up square pixels whose edges are multiples of the scale."""
         side = metres / metres_per_unit(self.crs)
@@ -114,9 +118,25 @@ class PixelBox:
         return self.height, self.width
 
     @property
-    def transform(self) -> Transform:
+    def affine(self) -> Affine:
         """The transform of the box's own pixels, whose first is 0, 0."""
-        return tuple(self.grid.affine @ Affine.translation(self.x, self.y))[:6]
+        return self.grid.affine @ Affine.translation(self.x, self.y)
+
+    @property
+    def transform(self) -> Transform:
+        """The same as numbers."""
+        return tuple(self.affine)[:6]
+
+    @property
+    def corners(self) -> "PixelBox":
+        """The box whose pixels' centres are the corners of this one's pixels."""
+        grid = self.grid.changed(Affine.translation(-0.5, -0.5))
+        return PixelBox(grid, self.width + 1, self.height + 1, self.x, self.y)
+
+    def bounds(self, crs: str) -> tuple[float, float, float, float]:
+        """Return the least and greatest x and y of the box in a reference system."""
+        x, y = _outline(self, crs)
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     def padded(self, columns: int, rows: int) -> "PixelBox":
         """Return the box with so many more pixels on every side."""
@@ -128,12 +148,20 @@ class PixelBox:
             self.y - rows,
         )
 
+    def moved(self, columns: int, rows: int) -> "PixelBox":
+        """Return the box so many pixels further on."""
+        return replace(self, x=self.x + columns, y=self.y + rows)
+
+    def strips(self, rows: int) -> Iterator["PixelBox"]:
+        """Yield boxes of at most so many rows that cover the box, from the first row on."""
+        for y in range(self.y, self.y + self.height, rows):
+            yield replace(self, y=y, height=min(rows, self.y + self.height - y))
+
     def tiles(self, side: int = TILE) -> Iterator["PixelBox"]:
         """Yield tiles that cover the box, row by row."""
-        for y in range(self.y, self.y + self.height, side):
+        for strip in self.strips(side):
             for x in range(self.x, self.x + self.width, side):
-                width = min(side, self.x + self.width - x)
-                yield PixelBox(self.grid, width, min(side, self.y + self.height - y), x, y)
+                yield replace(strip, x=x, width=min(side, self.x + self.width - x))
 
     def intersection(self, other: "PixelBox | None") -> "PixelBox":
         """Return the pixels that are in both boxes of a grid; None: the whole grid."""
@@ -264,6 +292,14 @@ def is_valid_everywhere(mask: Array) -> bool:
     return mask.size > 0 and not any(mask.strides) and mask.flat[0] == 1
 
 
+def joined_strips(strips: Iterable[Sequence[Pixels]]) -> list[Pixels]:
+    """Return the bands of a box from those of its strips, from the first row on."""
+    return [
+        Pixels(*(np.concatenate(parts) for parts in zip(*band, strict=True)))
+        for band in zip(*strips, strict=True)
+    ]
+
+
 def combined(masks: Iterable[Array]) -> Array:
     """Return the product's mask for several inputs: the least of theirs."""
     first, *others = masks
@@ -312,7 +348,7 @@ class Band:
 
     def on_grid(self, grid: Grid) -> "Band":
         """Return the band with another default grid."""
-        extent = self.extent and PixelBox.around(grid, _bounds(self.extent, grid.crs))
+        extent = self.extent and PixelBox.around(grid, self.extent.bounds(grid.crs))
         return Band(self.name, self.pixel_type, grid, self.compute, self.inputs, extent)
 
     def derived(
@@ -473,17 +509,27 @@ def several(
     compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
     kinds: Sequence[PixelType],
 ) -> list[Band]:
-    """Return bands that are computed together from others, like the first of these."""
+    """Return bands that are computed together from bands of numbers, like the first of these."""
     require_scalars(bands)
+    return together(bands[0], bands, compute, kinds)
+
+
+def together(
+    template: Band,
+    inputs: Sequence[Band],
+    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
+    kinds: Sequence[PixelType],
+) -> list[Band]:
+    """Return bands like a template that are computed together."""
     # The reader passes pixels on: here a tuple of those of all outputs.
-    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
+    whole = template.derived(lambda box, read: tuple(compute(box, read)), inputs)
 
     def output(index: int, kind: PixelType) -> Band:
         def pick(box: PixelBox, read: Reader) -> Pixels:
-            data, mask = read(together, box)[index]
-            return Pixels(data.astype(kind.dtype, copy=False), mask)
+            data, mask = read(whole, box)[index]
+            return Pixels(typed(data, kind), mask)
 
-        return bands[0].derived(pick, [together], kind)
+        return template.derived(pick, [whole], kind)
 
     return [output(index, kind) for index, kind in enumerate(kinds)]
 
@@ -512,6 +558,10 @@ def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Ban
         return Pixels(np.broadcast_to(content, box.shape + content.shape), ones(box.shape))
 
     return Band(name, pixel_type, DEFAULT_GRID, compute)
+
+
+#: The template of bands without an extent or a grid of their own.
+UNBOUNDED = constant_band("", 0, DOUBLE)
 
 
 def reprojected(band: Band, grid: Grid) -> Band:
@@ -725,14 +775,13 @@ def export_grid(image: Image) -> PixelBox:
 def read(image: Image, box: PixelBox) -> list[Pixels]:
     """Return the pixels of every band in a box."""
     require_scalars(image.bands)
-    parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
-    if len(parts) == 1:
-        return parts[0][1]
     whole = [
         Pixels(np.zeros(box.shape, band.pixel_type.dtype), np.zeros(box.shape, np.float32))
         for band in image.bands
     ]
-    for tile, tile_pixels in parts:
+    for tile, tile_pixels in read_tiles(image.bands, box):
+        if tile == box:
+            return tile_pixels
         where = tile.slices_in(box)
         for target, pixels in zip(whole, tile_pixels, strict=True):
             target.data[where], target.mask[where] = pixels
@@ -901,10 +950,5 @@ def _outline(box: PixelBox, crs: str) -> tuple[Array, Array]:
     along, edge = np.tile(steps, 4), np.repeat(np.arange(4), OUTLINE_POINTS)
     columns = np.choose(edge, [along, 1, 1 - along, 0]) * box.width
     rows = np.choose(edge, [1, 1 - along, 0, along]) * box.height
-    x, y = _apply(Affine(*box.transform), columns, rows)
+    x, y = _apply(box.affine, columns, rows)
     return (x, y) if crs == box.grid.crs else transformer(box.grid.crs, crs).transform(x, y)
-
-
-def _bounds(box: PixelBox, crs: str) -> tuple[float, float, float, float]:
-    x, y = _outline(box, crs)
-    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

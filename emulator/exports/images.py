@@ -10,7 +10,6 @@ from typing import Any, get_args
 import numpy as np
 import rasterio
 import rasterio.shutil
-from affine import Affine
 from rasterio.windows import Window
 
 from emulator import engine, raster
@@ -319,7 +318,7 @@ def _write_geotiff(
         width=box.width,
         height=box.height,
         crs=box.grid.crs,
-        transform=Affine(*box.transform),
+        transform=box.affine,
         nodata=options.no_data,
         tiled=True,
         blockxsize=options.block,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.features import rasterize
 from scipy.special import ndtri
 
 from emulator.array_pixels import choose
@@ -22,7 +21,7 @@ from emulator.functions.elementwise import (
     pairs,
     union,
 )
-from emulator.functions.geometry import Geometry
+from emulator.functions.geometry import EQUAL_AREA, Geometry, burnt
 from emulator.functions.reducers import Reducer, check_bands, named
 from emulator.functions.values import Collection, catalogue, not_found
 from emulator.patterns import compiled, replaced, selects
@@ -31,7 +30,7 @@ from emulator.raster import (
     DEFAULT_GRID,
     DOUBLE,
     FLOAT,
-    Affine,
+    UNBOUNDED,
     Array,
     Band,
     Grid,
@@ -54,6 +53,7 @@ from emulator.raster import (
     reprojected,
     require_scalars,
     stored_band,
+    together,
     typed,
 )
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
@@ -171,18 +171,12 @@ def pixel_coordinates(grid: Grid) -> Image:
     return Image([Band(name, DOUBLE, grid, reads(axis)) for axis, name in enumerate("xy")])
 
 
-EQUAL_AREA = "EPSG:6933"  # a cylindrical projection that keeps areas on WGS 84
-
-
 @algorithm("Image.pixelArea")
 def pixel_area() -> Image:
     """Return the area of every pixel in square metres, from its corners on an equal-area plane."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        half = Grid(box.grid.crs, tuple(box.grid.affine @ Affine.translation(-0.5, -0.5))[:6])
-        corners = PixelBox(half, box.width + 1, box.height + 1, box.x, box.y)
-        x, y = coordinates(corners, EQUAL_AREA)
-        x, y = np.broadcast_arrays(x, y)
+        x, y = np.broadcast_arrays(*coordinates(box.corners, EQUAL_AREA))
         diagonal = x[1:, 1:] - x[:-1, :-1], y[1:, 1:] - y[:-1, :-1]
         other = x[1:, :-1] - x[:-1, 1:], y[1:, :-1] - y[:-1, 1:]
         return Pixels(np.abs(diagonal[0] * other[1] - diagonal[1] * other[0]) / 2, ones(box.shape))
@@ -495,11 +489,7 @@ def _inside(region: Geometry) -> Band:
     """Return a band that is 1 where a pixel's centre is inside a region."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        shape = region.projected(box.grid.crs)
-        if shape.is_empty:
-            return Pixels(np.zeros(box.shape, np.uint8), ones(box.shape))
-        burnt = rasterize([shape], box.shape, transform=Affine(*box.transform), dtype="uint8")
-        return Pixels(burnt, ones(box.shape))
+        return Pixels(burnt(region.projected(box.grid.crs), box), ones(box.shape))
 
     return Band("inside", BOOLEAN, DEFAULT_GRID, compute)
 
@@ -604,9 +594,7 @@ def _bounds(source: Image, region: Geometry | None, crs: str) -> tuple[float, fl
         return region.projected(crs).bounds
     extent = source.bands[0].extent
     if extent is not None and extent.grid.crs == crs:
-        (a, _, c, _, e, f) = extent.transform
-        x, y = (c, c + a * extent.width), (f, f + e * extent.height)
-        return min(x), min(y), max(x), max(y)
+        return extent.bounds(crs)
     if source.footprint is None:
         raise EarthEngineError("Unable to compute the bounds of an unbounded image.")
     return source.footprint.projected(crs).bounds
@@ -632,47 +620,38 @@ def _fitted(
 # --- reductions
 
 
-def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[str]) -> list[Band]:
+def stacked(
+    bands: Sequence[Sequence[Band]],
+    reducer: Reducer,
+    names: Sequence[str],
+    template: Band = UNBOUNDED,
+) -> list[Band]:
     """Return a band for each output of a reducer; `bands` are those of each input."""
-    if reducer.objects:
-        raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
     if any(band.pixel_type.dimensions for each in bands for band in each) and _picks(reducer):
-        return [_picked(bands[0], reducer, name) for name in names]
+        return [_picked(bands[0], reducer, template).renamed(name) for name in names]
     inputs = [band for each in bands for band in each]
     kinds = [union(*[band.pixel_type for band in each]) for each in bands]
+    results = reducer.kinds(kinds[0])
+    if reducer.elementwise:
+        results = [replace(kind, dimensions=kinds[0].dimensions) for kind in results]
 
-    def compute(box: PixelBox, read: Reader) -> Pixels:
+    def compute(box: PixelBox, read: Reader) -> list[Pixels]:
         values, weights = [], []
         for each, kind in zip(bands, kinds, strict=True):
             pixels = [read(band, box) for band in each]
             values.append(_stacked_data([p.data for p in pixels], kind))
             weights.append(_stacked_masks([p.mask for p in pixels]))
-        return Pixels(reducer.compute(values, weights), None)
+        return reducer.pixels(values, weights)
 
-    outputs = Band("", DOUBLE, DEFAULT_GRID, compute, inputs)
-
-    def output(index: int, name: str) -> Band:
-        kind = reducer.types[index] or kinds[0]
-        if reducer.elementwise:
-            kind = replace(kind, dimensions=kinds[0].dimensions)
-
-        def pick(box: PixelBox, read: Reader) -> Pixels:
-            values, valid = read(outputs, box).data[index]
-            mask = ones(box.shape) if valid.all() else valid.astype(np.float32)
-            if values.dtype == object:  # arrays of different lengths
-                return Pixels(values, mask)
-            return Pixels(values.astype(kind.dtype, copy=False), mask)
-
-        return Band(name, kind, DEFAULT_GRID, pick, [outputs])
-
-    return [output(i, name) for i, name in enumerate(names)]
+    outputs = together(template, inputs, compute, results)
+    return [output.renamed(name) for output, name in zip(outputs, names, strict=True)]
 
 
 def _picks(reducer: Reducer) -> bool:
     return reducer.outputs[0] in ("first", "firstNonNull", "last", "lastNonNull")
 
 
-def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
+def _picked(bands: Sequence[Band], reducer: Reducer, template: Band) -> Band:
     """Return the first or last valid pixels of bands of arrays."""
     inputs = bands if reducer.outputs[0].startswith("first") else bands[::-1]
 
@@ -684,7 +663,7 @@ def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
             mask = np.where(mask > 0, mask, below.mask)
         return Pixels(data, mask)
 
-    return Band(name, union(*[b.pixel_type for b in bands]), DEFAULT_GRID, compute, inputs)
+    return template.derived(compute, inputs, union(*[b.pixel_type for b in bands]))
 
 
 def _stacked_data(data: Sequence[Array], kind: PixelType) -> Array:
@@ -707,10 +686,8 @@ def reduce_bands(source: Image, reducer: Reducer) -> Image:
         raise EarthEngineError("Image.reduce: The reducer must have a single input.")
     if not source.bands:
         raise EarthEngineError("Image.reduce: The image has no bands.")
-    first = source.bands[0]
-    bands = stacked([source.bands], reducer, reducer.outputs)
     return source.with_bands(
-        [first.derived(b.compute, b.inputs, b.pixel_type).renamed(b.name) for b in bands]
+        stacked([source.bands], reducer, reducer.outputs, template=source.bands[0])
     )
 
 

@@ -97,12 +97,12 @@ def at_scale(grid: Grid, metres: float) -> Grid:
 
 @algorithm("Projection.scale")
 def scale(grid: Grid, x: float, y: float) -> Grid:
-    return Grid(grid.crs, tuple(grid.affine @ Affine.scale(x, y))[:6])
+    return grid.changed(Affine.scale(x, y))
 
 
 @algorithm("Projection.translate")
 def translate(grid: Grid, x: float, y: float) -> Grid:
-    return Grid(grid.crs, tuple(grid.affine @ Affine.translation(x, y))[:6])
+    return grid.changed(Affine.translation(x, y))
 
 
 @coercion("PixelType")

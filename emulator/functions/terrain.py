@@ -117,10 +117,7 @@ def hill_shadow(
         for step in range(1, neighborhood + 1):
             column = round(step * math.sin(direction) * math.copysign(1, width.flat[0]))
             row = round(step * math.cos(direction) * math.copysign(1, height))
-            there = (
-                slice(here[0].start + row, here[0].stop + row),
-                slice(here[1].start + column, here[1].stop + column),
-            )
+            there = box.moved(column, row).slices_in(wide)
             ray = ground[here] + math.hypot(column, row) * metres * rise
             lit &= (ground[there] <= ray) | (pixels.mask[there] <= 0)
         return Pixels(lit.astype(BOOLEAN.dtype), pixels.mask[here])

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
 from PIL import ImageColor
 from rasterio.features import rasterize
 
@@ -165,7 +164,7 @@ def paint(source: Image, collection: Collection, color: Any, width: Any) -> Imag
             burnt = [(shape, value) for shape, value in burnt if not shape.is_empty]
             if not burnt:
                 return Pixels(data.astype(kind.dtype), mask)
-            fill = {"out_shape": box.shape, "transform": Affine(*box.transform)}
+            fill = {"out_shape": box.shape, "transform": box.affine}
             values = rasterize(burnt, dtype="float64", **fill)
             covered = rasterize([shape for shape, _ in burnt], dtype="uint8", **fill) > 0
             data = np.where(covered, values, data).astype(kind.dtype)

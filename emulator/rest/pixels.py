@@ -214,7 +214,7 @@ def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.
             height=box.height,
             width=box.width,
             crs=box.grid.crs,
-            transform=Affine(*box.transform),
+            transform=box.affine,
         ) as dataset:
             dataset.write(data)
             dataset.descriptions = tuple(names)
