@@ -267,7 +267,11 @@ def _dtype(precision: str, low: float | None, high: float | None) -> np.dtype:
 FLOAT = PixelType("float")
 DOUBLE = PixelType("double")
 INT64 = PixelType("int", -(2**63), 2**63 - 1)
+BYTE = PixelType("int", 0, 255)
 BOOLEAN = PixelType("int", 0, 1)
+INDEX = PixelType("int", 0, 2**31 - 1)  # of counts, positions and lengths
+VECTOR = PixelType("double", dimensions=1)
+MATRIX = PixelType("double", dimensions=2)
 
 
 class Pixels(NamedTuple):

@@ -18,10 +18,8 @@ from emulator.functions import elementwise
 from emulator.functions.elementwise import OPERATIONS, cast_values, number_type, union
 from emulator.functions.reducers import Reduced, Reducer, named
 from emulator.functions.values import number_json
-from emulator.raster import DOUBLE, INT64, Array, PixelType, ones
+from emulator.raster import BOOLEAN, DOUBLE, INDEX, INT64, Array, PixelType, ones
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, within_count
-
-INDEX = PixelType("int", 0, 2**31 - 1)  # of positions and lengths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,16 +119,15 @@ def _cast(value: EEArray, kind: PixelType) -> EEArray:
 def identity(size: int) -> EEArray:
     _require(size >= 0, "Array.identity: Size must not be negative.")
     within_count(size**2)
-    return make(np.eye(size), PixelType("int", 0, 1))
+    return make(np.eye(size), BOOLEAN)
 
 
 @algorithm("Array.bitsToArray")
 def bits_to_array(number: float) -> EEArray:
     [bits] = bits_of(np.array([int(number)]))
-    return make(bits, BITS)
+    return make(bits, BOOLEAN)
 
 
-BITS = PixelType("int", 0, 1)
 WORD = 64  # bits
 
 
@@ -644,7 +641,6 @@ def _cholesky(matrix: Array) -> dict[str, Array]:
         raise EarthEngineError("The matrix is not symmetric positive-definite.") from None
 
 
-DECOMPOSED = replace(DOUBLE, dimensions=2)
 #: By name after `Array.matrix`: the names of the factors, and the function that finds them.
 DECOMPOSITIONS: dict[str, tuple[tuple[str, ...], Callable[[Array], dict[str, Array]]]] = {
     "LUDecomposition": (("L", "U", "P"), _lu),

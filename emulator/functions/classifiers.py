@@ -16,6 +16,7 @@ import shapely
 from emulator.errors import EarthEngineError
 from emulator.functions.arrays import EEArray
 from emulator.functions.confusion import ConfusionMatrix, count
+from emulator.functions.elementwise import index_of
 from emulator.functions.images import select
 from emulator.functions.training import Training, UntrainableError, inputs_of, told_by
 from emulator.functions.values import Collection, Feature, catalogue, not_found
@@ -514,8 +515,7 @@ def per_pixel(
 
     first = bands[0]
     band = Band(name, kind, first.grid, compute, bands, first.extent)
-    index = {k: v for k, v in source.properties.items() if k == "system:index"}
-    return Image([band], index, source.footprint)
+    return Image([band], index_of(source), source.footprint)
 
 
 @algorithm("FeatureCollection.classify")

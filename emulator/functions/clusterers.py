@@ -115,7 +115,7 @@ def _made(
         "init": INITIALISATIONS[initialisation],
         "n_init": starts,
         "max_iter": MAX_ITERATIONS if iterations is None else iterations,
-        "random_state": seed % 2**32,  # the generator's seeds are less
+        "seed": seed,
     }
     return Clusterer(least, most, options)
 

@@ -219,6 +219,11 @@ def cast_values(
     return np.clip(values, limits.min, limits.max).astype(dtype)
 
 
+def rounded_values(values: Array, kind: PixelType) -> Array:
+    """Convert values that were interpolated or mixed: those of integers are rounded."""
+    return cast_values(values, kind, np.rint)
+
+
 BINARY = {
     "add": Operation(np.add, _interval(lambda a, b: a + b)),
     "subtract": Operation(np.subtract, _interval(lambda a, b: a - b)),
@@ -353,13 +358,12 @@ def apply_to_images(name: str, operation: Operation, *images: Image) -> Image:
         _band(operation, named, [a, b])
         for named, (a, b) in zip(template.bands, pairs(name, left, right), strict=True)
     ]
-    return Image(bands, _kept(left), left.footprint or right.footprint)
+    return Image(bands, index_of(left), left.footprint or right.footprint)
 
 
-def _kept(image: Image) -> dict[str, Any]:
-    """Arithmetic keeps the first input's index and drops its other properties."""
-    index = image.properties.get("system:index")
-    return {} if index is None else {"system:index": index}
+def index_of(image: Image) -> dict[str, Any]:
+    """Return what arithmetic keeps of the first input's properties: its index."""
+    return {name: value for name, value in image.properties.items() if name == "system:index"}
 
 
 def pairs(name: str, left: Image, right: Image) -> list[tuple[Band, Band]]:

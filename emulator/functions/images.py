@@ -1,6 +1,7 @@
 """Images: loading, bands, masks, grids, and reductions of stacks."""
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,8 +18,10 @@ from emulator.functions.arrays import EEArray
 from emulator.functions.elementwise import (
     cast_band,
     cast_values,
+    index_of,
     number_type,
     pairs,
+    rounded_values,
     union,
 )
 from emulator.functions.geometry import EQUAL_AREA, Geometry, burnt
@@ -369,27 +372,25 @@ def update_mask(source: Image, new: Image) -> Image:
 
 @algorithm("Image.selfMask")
 def self_mask(source: Image) -> Image:
-    return source.with_bands(
-        [_masked(Image([b]), Image([b]), np.multiply)[0] for b in source.bands]
-    )
+    return source.with_bands([_masked_by(band, band, np.multiply) for band in source.bands])
 
 
 def _masked(source: Image, new: Image, merge: Callable[[Array, Array], Array]) -> list[Band]:
-    """Return bands whose mask is merged with the values of others; masked is 0."""
+    return [_masked_by(band, by, merge) for band, by in with_each("updateMask", source, new)]
 
-    def masked(band: Band, by: Band) -> Band:
-        require_scalars([by])
 
-        def compute(box: PixelBox, read: Reader) -> Pixels:
-            pixels, wanted = read(band, box), read(by, box)
-            share = np.clip(wanted.data, 0, 1).astype(np.float32)
-            if not is_valid_everywhere(wanted.mask):
-                share = share * wanted.mask
-            return Pixels(pixels.data, merge(pixels.mask, share))
+def _masked_by(band: Band, by: Band, merge: Callable[[Array, Array], Array]) -> Band:
+    """Return a band whose mask is merged with the values of another; masked is 0."""
+    require_scalars([by])
 
-        return band.derived(compute, [band, by])
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        pixels, wanted = read(band, box), read(by, box)
+        share = np.clip(wanted.data, 0, 1).astype(np.float32)
+        if not is_valid_everywhere(wanted.mask):
+            share = share * wanted.mask
+        return Pixels(pixels.data, merge(pixels.mask, share))
 
-    return [masked(band, by) for band, by in _each("updateMask", source, new)]
+    return band.derived(compute, [band, by])
 
 
 def _require_dimensions(name: str, band: Band, dimensions: int) -> None:
@@ -401,15 +402,14 @@ def _require_dimensions(name: str, band: Band, dimensions: int) -> None:
         )
 
 
-def _each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
+def with_each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
     """Match every band of an image with the other's only one, or the one in its place."""
     if len(other.bands) not in (1, len(source.bands)):
         raise EarthEngineError(
             f"Image.{name}: The images must have the same number of bands, or the second a "
             f"single band. Got {len(source.bands)} and {len(other.bands)}."
         )
-    others = list(other.bands) * (len(source.bands) if len(other.bands) == 1 else 1)
-    return list(zip(source.bands, others, strict=True))
+    return list(zip(source.bands, itertools.cycle(other.bands)))
 
 
 @algorithm("Image.unmask")
@@ -431,7 +431,7 @@ def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
         return band.derived(compute, [band, by], kind)
 
     other = constant(0) if value is None else value
-    result = source.with_bands([filled(a, b) for a, b in _each("unmask", source, other)])
+    result = source.with_bands([filled(a, b) for a, b in with_each("unmask", source, other)])
     if same_footprint and source.footprint:
         return result.with_bands(_masked_to(result, source.footprint))
     return result
@@ -451,7 +451,7 @@ def where(source: Image, test: Image, value: Image) -> Image:
 
         return band.derived(compute, [band, by, other], kind)
 
-    tests, values = _each("where", source, test), _each("where", source, value)
+    tests, values = with_each("where", source, test), with_each("where", source, value)
     return source.with_bands(
         [chosen(a, b, c) for (a, b), (_, c) in zip(tests, values, strict=True)]
     )
@@ -472,17 +472,13 @@ def blend(bottom: Image, top: Image) -> Image:
                 return Pixels(choose(over.mask > 0, over.data, under.data), share)
             mixed = over.data * over.mask + under.data * (under.mask * (1 - over.mask))
             data = np.divide(mixed, share, out=np.zeros(box.shape), where=share > 0)
-            return Pixels(_rounded(data, kind), share)
+            return Pixels(rounded_values(data, kind), share)
 
         return low.derived(compute, [low, high], kind)
 
     named = top if len(top.bands) > len(bottom.bands) else bottom
     bands = [blended(a, b) for a, b in pairs("blend", bottom, top)]
     return bottom.with_bands([b.renamed(n) for b, n in zip(bands, named.names, strict=True)])
-
-
-def _rounded(data: Array, kind: PixelType) -> Array:
-    return cast_values(np.rint(data) if kind.precision == "int" else data, kind)
 
 
 def _inside(region: Geometry) -> Band:
@@ -526,15 +522,14 @@ def _bounded(band: Band, region: Geometry) -> Band:
 
 @algorithm("Image.projection")
 def projection(source: Image) -> Grid:
-    if not source.bands:
-        raise EarthEngineError("Image.projection: The image has no bands.")
+    first = first_band("projection", source)
     grids = {band.grid for band in source.bands}
     if len(grids) > 1:
         raise EarthEngineError(
             "Image.projection: The bands of the specified image contains different "
             "projections. Use .select to pick a single band."
         )
-    return source.bands[0].grid
+    return first.grid
 
 
 def specified_grid(
@@ -575,9 +570,7 @@ def clip_to_bounds_and_scale(
     scale: float | None,
 ) -> Image:
     """Fix the box an image covers: what exports, thumbnails and downloads are made of."""
-    if not source.bands:
-        raise EarthEngineError("Image.clipToBoundsAndScale: The image has no bands.")
-    grid = source.bands[0].grid
+    grid = first_band("clipToBoundsAndScale", source).grid
     if scale:
         grid = grid.at_scale(scale)
     bounds = _bounds(source, region, grid.crs)
@@ -684,11 +677,8 @@ def _stacked_masks(masks: Sequence[Array]) -> Array:
 def reduce_bands(source: Image, reducer: Reducer) -> Image:
     if reducer.inputs != 1:
         raise EarthEngineError("Image.reduce: The reducer must have a single input.")
-    if not source.bands:
-        raise EarthEngineError("Image.reduce: The image has no bands.")
-    return source.with_bands(
-        stacked([source.bands], reducer, reducer.outputs, template=source.bands[0])
-    )
+    first = first_band("reduce", source)
+    return source.with_bands(stacked([source.bands], reducer, reducer.outputs, template=first))
 
 
 def by_name(collection: Collection) -> dict[str, list[Band]]:
@@ -807,8 +797,7 @@ def normalized_difference(source: Image, names: list[str] | None) -> Image:
 
     kind = PixelType("float", -1, 1)
     band = Band("nd", kind, a.grid, compute, [a, b], a.extent)
-    index = {k: v for k, v in source.properties.items() if k == "system:index"}
-    return Image([band], index, source.footprint)
+    return Image([band], index_of(source), source.footprint)
 
 
 @algorithm("Image.clamp")

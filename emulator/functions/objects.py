@@ -318,7 +318,9 @@ def get(items: list[Any], position: int) -> Any:
         ) from None
 
 
-def _typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
+def typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    """Return a getter that makes what it gets, unless null, a value of a type."""
+
     def get_as(container: Any, key: Any) -> Any:
         value = getter(container, key)
         return None if value is None else coerce(kind, value)
@@ -328,7 +330,7 @@ def _typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
 
 TYPED = ("Array", "Geometry", "Number", "String")
 for _kind in TYPED:
-    algorithm(f"List.get{_kind}")(_typed(get, _kind))
+    algorithm(f"List.get{_kind}")(typed(get, _kind))
 
 
 @algorithm("List.indexOf")
@@ -542,7 +544,7 @@ def get_value(source: dict[str, Any], key: str, default: Any) -> Any:
 
 for _kind in TYPED:
     algorithm(f"Dictionary.get{_kind}")(
-        _typed(lambda source, key: get_value(source, key, None), _kind)
+        typed(lambda source, key: get_value(source, key, None), _kind)
     )
 
 

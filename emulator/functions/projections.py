@@ -6,6 +6,7 @@ from typing import Any
 from affine import Affine
 
 from emulator.errors import EarthEngineError
+from emulator.functions.elementwise import CAST_ALIASES, CASTS
 from emulator.raster import Grid, PixelType, spatial_reference
 from emulator.registry import InvalidTypeError, algorithm, coercion
 
@@ -130,17 +131,9 @@ def pixel_type(precision: Any, low: float | None, high: float | None, dimensions
     )
 
 
-_INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
-NAMED_TYPES = {name: PixelType.of(name) for name in _INTEGERS} | {
-    "byte": PixelType.of("uint8"),
-    "short": PixelType.of("int16"),
-    "int": PixelType.of("int32"),
-    "long": PixelType.of("int64"),
-    "float": PixelType.of("float32"),
-    "double": PixelType.of("float64"),
-}
-for _name in (*_INTEGERS, "float", "double"):
-    algorithm(f"PixelType.{_name}")(lambda named=NAMED_TYPES[_name]: named)
+NAMED_TYPES = CASTS | {alias: CASTS[name] for alias, name in CAST_ALIASES.items()}
+for _name, _kind in CASTS.items():
+    algorithm(f"PixelType.{_name}")(lambda kind=_kind: kind)
 
 
 @algorithm("PixelType.precision")

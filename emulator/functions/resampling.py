@@ -11,6 +11,7 @@ import numpy as np
 from affine import Affine
 
 from emulator.errors import EarthEngineError
+from emulator.functions.elementwise import rounded_values
 from emulator.functions.images import first_band
 from emulator.functions.reducers import Reducer, applied
 from emulator.raster import (
@@ -84,17 +85,9 @@ def _interpolated(band: Band, reach: int, weigh: Callable[[Array], Array]) -> Ba
                 weight += share
         values = np.divide(total, weight, out=np.zeros(box.shape), where=weight > EDGE)
         mask = np.clip(np.where(weight > EDGE, weight, 0), 0, 1).astype(np.float32)
-        return Pixels(_in_type(values, band), mask)
+        return Pixels(rounded_values(values, band.pixel_type), mask)
 
     return band.derived(compute, [band])
-
-
-def _in_type(values: Array, band: Band) -> Array:
-    dtype = band.pixel_type.dtype
-    if dtype.kind != "f":
-        limits = np.iinfo(dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    return values.astype(dtype)
 
 
 def _level(band: Band, wanted: Grid) -> Grid:

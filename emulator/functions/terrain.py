@@ -10,19 +10,18 @@ from emulator.functions.images import unique
 from emulator.functions.neighbourhood import MAX_SEARCH, central_differences, pixel_size
 from emulator.raster import (
     BOOLEAN,
+    BYTE,
     FLOAT,
     Array,
     Band,
     Image,
     PixelBox,
     Pixels,
-    PixelType,
     Reader,
     several,
 )
 from emulator.registry import algorithm
 
-BYTE = PixelType.of("uint8")
 AZIMUTH, ELEVATION = 270.0, 45.0  # degrees: Terrain.hillshade's defaults
 
 

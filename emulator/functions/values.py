@@ -147,6 +147,11 @@ def property_of(element: Any, name: str) -> Any:
     return None
 
 
+def ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties that are not the system's."""
+    return {name: value for name, value in properties.items() if not name.startswith("system:")}
+
+
 def sort_key(value: Any) -> tuple[int, Any]:
     """Return a key that sorts nulls last and values of one kind together."""
     if value is None:

@@ -15,12 +15,12 @@ from emulator.functions.geometry import Geometry
 from emulator.functions.images import select
 from emulator.functions.values import Collection, Feature
 from emulator.raster import (
+    BYTE,
     Array,
     Band,
     Image,
     PixelBox,
     Pixels,
-    PixelType,
     Reader,
     combined,
     pointwise,
@@ -28,7 +28,6 @@ from emulator.raster import (
 from emulator.registry import algorithm
 
 RGB = ("vis-red", "vis-green", "vis-blue")
-BYTE = PixelType.of("uint8")
 
 
 @algorithm("Image.visualize")
