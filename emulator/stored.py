@@ -32,7 +32,7 @@ class StoredBand:
     path: Path | None = None
     index: int = 1  # 1-based band inside the file
     pyramiding: Pyramiding = "MEAN"
-    fractional: bool = False  # the mask has more than two values: `raster.mask_path`
+    fractional: bool = False  # the mask has more than two values: `band_files.mask_path`
     nodata: int | None = None
     shift: int = 0  # what harmonisation subtracts from the file's digital numbers
     oversampled: int = 1

@@ -12,7 +12,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.windows import Window
 
-from emulator import engine, raster
+from emulator import band_files, engine, raster
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
@@ -146,7 +146,7 @@ class ImageExports:
             "IMAGE",
             timestamp(),
             engine.to_json(dict(image.properties)),
-            footprint=raster.footprint(image, box),
+            footprint=raster.footprint(box),
         )
         store.check_insertable(asset, destination.overwrite)  # before the long part
         policies = _pyramiding(task.request)
@@ -168,7 +168,7 @@ class ImageExports:
     ) -> Asset:
         pixels = self._destinations.store.new_pixels()
         try:
-            bands = tuple(raster.write_bands(image, box, pixels, policies))
+            bands = tuple(band_files.write_bands(image, box, pixels, policies))
         except BaseException:
             self._destinations.store.discard(pixels.name)
             raise

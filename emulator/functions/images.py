@@ -13,6 +13,7 @@ import rasterio
 from scipy.special import ndtri
 
 from emulator.array_pixels import choose
+from emulator.band_files import stored_band
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.arrays import EEArray
 from emulator.functions.elementwise import (
@@ -55,7 +56,6 @@ from emulator.raster import (
     pointwise,
     reprojected,
     require_scalars,
-    stored_band,
     together,
     typed,
 )
@@ -110,7 +110,7 @@ def load_geotiff(uri: str) -> Image:
     except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
         raise EarthEngineError(f"Image.loadGeoTIFF: Unable to load '{uri}'.") from error
     loaded = Image([stored_band(band) for band in stored])
-    return Image(loaded.bands, {}, Geometry(footprint(loaded, export_grid(loaded)), geodesic=False))
+    return Image(loaded.bands, {}, Geometry(footprint(export_grid(loaded)), geodesic=False))
 
 
 def _file_band(file: rasterio.DatasetReader, path: Path, index: int) -> StoredBand:

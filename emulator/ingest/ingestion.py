@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import raster
+from emulator import band_files, raster
 from emulator.assets import documents
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore
@@ -77,7 +77,7 @@ class Ingestion:
             stored = []
             for image, box in files.images():
                 policies = {band.id: band.pyramiding for band in files.bands}
-                stored += raster.write_bands(image, box, folder, policies)
+                stored += band_files.write_bands(image, box, folder, policies)
                 task.progress.report(len(stored) / len(files.bands))
         except BaseException:
             self._store.discard(folder.name)
@@ -108,7 +108,7 @@ class Ingestion:
 
     def _asset(self, manifest: ImageManifest, files: GeoTiffs) -> Asset:
         box = files.box(files.bands[0].id)
-        outline = raster.footprint(raster.Image([]), box)
+        outline = raster.footprint(box)
         if manifest.footprint:
             outline = _footprint(manifest.footprint, files)
         return Asset(manifest.name, "IMAGE", timestamp(), manifest.properties, footprint=outline)
