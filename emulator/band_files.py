@@ -60,8 +60,8 @@ def stored_band(stored: StoredBand) -> Band:
         columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
         rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
         left, top = int(columns.min()), int(rows.min())
-        width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
-        level = _read_level(read, stored, factor, left, top, width, height)
+        window = Window(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)
+        level = _read_level(read, stored, factor, window)
         pixels = _take(level, rows - top, columns - left)
         if valid.all():
             return pixels
@@ -93,28 +93,22 @@ def _stored_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
     return stored.oversampled * min(pyramid_factor(wanted, grid), coarsest)
 
 
-def _read_level(
-    read: Reader,
-    stored: StoredBand,
-    factor: int,
-    left: int,
-    top: int,
-    width: int,
-    height: int,
-) -> Pixels:
+def _read_level(read: Reader, stored: StoredBand, factor: int, window: Window) -> Pixels:
+    """Return a window of the level whose pixels are `factor` of the file's on a side."""
     if factor == 1:
-        return _read_window(read, stored, Window(left, top, width, height))
-    dtype = np.dtype(stored.dtype)
-    data, mask = np.zeros((height, width), dtype), np.zeros((height, width), np.float32)
-    columns = min((left + width) * factor, stored.width) - left * factor
+        return _read_window(read, stored, window)
+    shape = window.height, window.width
+    data, mask = np.zeros(shape, stored.dtype), np.zeros(shape, np.float32)
+    left = window.col_off * factor
+    columns = min(left + window.width * factor, stored.width) - left
     step = max(1, STRIP // (columns * factor))
-    for first in range(0, height, step):
-        count = min(step, height - first)
-        start = (top + first) * factor
+    for first in range(0, window.height, step):
+        count = min(step, window.height - first)
+        start = (window.row_off + first) * factor
         rows = min(count * factor, stored.height - start)
-        strip = _read_window(read, stored, Window(left * factor, start, columns, rows))
+        strip = _read_window(read, stored, Window(left, start, columns, rows))
         part = slice(first, first + count)
-        data[part], mask[part] = _aggregate(strip, factor, (count, width), stored.pyramiding)
+        data[part], mask[part] = _aggregate(strip, factor, (count, window.width), stored.pyramiding)
     return Pixels(data, mask)
 
 

@@ -46,8 +46,8 @@ OPERATORS: Sequence[Mapping[str, str]] = [  # from the loosest to the tightest
     {"*": "multiply", "/": "divide", "%": "mod"},
 ]
 PREFIXES = {"!": "not", "~": "bitwiseNot"}
-CONSTANTS = {"M_PI": math.pi, "M_E": math.e, "PI": math.pi, "E": math.e}
-MATH = {"PI": math.pi, "E": math.e}  # after `Math.`
+MATH = {"PI": math.pi, "E": math.e}  # alone, and after `Math.`
+CONSTANTS = MATH | {"M_PI": math.pi, "M_E": math.e}
 
 Meaning = Callable[["Language"], Any]
 
