@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help setup demo test soak check bench conformance clean
+.PHONY: help setup demo test soak check bench conformance docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
@@ -29,6 +29,9 @@ check: .venv/dev ## Lint, formatting, types
 
 bench: .venv/dev ## Measure against baselines, all or ONLY=name; writes out/bench.json
 	$(BIN)/python -m benchmarks $(ONLY)
+
+docs: .venv/dev ## Make the table of algorithms in docs/emulator.md anew
+	$(BIN)/python -m emulator.support docs/emulator.md
 
 clean: ## Remove .venv and out
 	rm -rf .venv out

@@ -65,7 +65,9 @@ def _write_image(configuration: RunConfiguration, record: Export, out: Path) -> 
         return
     classes, colours, grid = _pixels(configuration, name)
     _write_cog(classes, grid, record, out / "masks" / f"{name}.tif")
-    _draw(classes, colours, f"{record.sensed_at:%Y-%m-%d %H:%M} UTC  {name}").save(quicklook)
+    draft = quicklook.with_suffix(".draft.png")
+    _draw(classes, colours, f"{record.sensed_at:%Y-%m-%d %H:%M} UTC  {name}").save(draft)
+    draft.replace(quicklook)
 
 
 def _pixels(

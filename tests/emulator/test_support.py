@@ -8,4 +8,4 @@ PAGE = Path(__file__).parents[2] / "docs" / "emulator.md"
 
 
 def test_the_page_lists_the_algorithms_that_answer():
-    assert PAGE.read_text() == with_table(PAGE.read_text()), f"run make {PAGE.name}"
+    assert PAGE.read_text() == with_table(PAGE.read_text()), "run make docs"
