@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emulator.errors import EarthEngineError
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import InvalidTypeError, Long, algorithm, coercion
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED_UNITS = {"week": 604_800_000, "day": 86_400_000, "hour": 3_600_000, "minute": 60_000}
@@ -68,7 +68,7 @@ def from_datetime(moment: datetime) -> Date:
 
 
 ISO = re.compile(
-    r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?"
+    r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?|-(?P<ordinal>\d{3}))?"
     r"(?:[T ](\d{1,2}):?(\d{2})?(?::?(\d{2})(?:\.(\d{1,9}))?)?)?(Z|[+-]\d{2}:?\d{2})?"
 )
 
@@ -78,15 +78,17 @@ def parse_iso(text: str, zone: str | None = None) -> Date:
     found = ISO.fullmatch(text.strip())
     if not found:
         raise EarthEngineError(f"Date: Bad date/time '{text}'.")
-    *parts, fraction, offset = found.groups()
-    year, month, day, hour, minute, second = (
-        int(p) if p else start for p, start in zip(parts, (0, 1, 1, 0, 0, 0), strict=True)
+    year, month, day, ordinal, hour, minute, second = (
+        int(part) if part else start
+        for part, start in zip(found.groups(), (0, 1, 1, 1, 0, 0, 0), strict=False)
     )
+    *_, fraction, offset = found.groups()
     micro = int((fraction or "0").ljust(6, "0")[:6])
     where = datetime.strptime(offset.replace("Z", "+0000"), "%z").tzinfo if offset else _zone(zone)
     try:
-        return from_datetime(datetime(year, month, day, hour, minute, second, micro, where))
-    except ValueError as error:
+        moment = datetime(year, month, day, hour, minute, second, micro, where)
+        return from_datetime(moment + timedelta(days=ordinal - 1))
+    except (ValueError, OverflowError) as error:
         raise EarthEngineError(f"Date: Bad date/time '{text}': {error}.") from error
 
 
@@ -156,7 +158,7 @@ def unit_ratio(numerator: str, denominator: str) -> float:
 
 @algorithm("Date.millis")
 def millis(moment: Date) -> int:
-    return moment.millis
+    return Long(moment.millis)
 
 
 @algorithm("Date.fromYMD")
@@ -178,7 +180,7 @@ GET: dict[str, Callable[[datetime], int]] = {
 
 @algorithm("Date.get")
 def get(moment: Date, unit: str, zone: str | None) -> int:
-    return GET[_unit(unit)](moment.at(zone))
+    return Long(GET[_unit(unit)](moment.at(zone)))
 
 
 def _floor(moment: datetime, unit: str) -> datetime:
@@ -220,9 +222,9 @@ def get_relative(moment: Date, unit: str, in_unit: str, zone: str | None) -> int
     start = _floor(local, _unit(in_unit))
     if unit in FIXED_UNITS:
         elapsed = local.replace(tzinfo=UTC) - start.replace(tzinfo=UTC)
-        return int(elapsed / timedelta(milliseconds=FIXED_UNITS[unit]))
+        return Long(elapsed / timedelta(milliseconds=FIXED_UNITS[unit]))
     months = (local.year - start.year) * 12 + local.month - start.month
-    return months // (12 if unit == "year" else 1)
+    return Long(months // (12 if unit == "year" else 1))
 
 
 @algorithm("Date.update")
@@ -255,7 +257,30 @@ def _name(moment: datetime, code: str, width: int) -> str:
     return moment.strftime(f"%{code.upper()}" if width >= 4 else f"%{code.lower()}")
 
 
+#: Java's names of time zones, by the zones' abbreviations.
+ZONE_NAMES = {"UTC": "Coordinated Universal Time", "GMT": "Greenwich Mean Time"}
+ZONE_NAMES |= {
+    f"{region[0]}{half[0]}T": f"{region} {half} Time"
+    for region in ("Eastern", "Central", "Mountain", "Pacific")
+    for half in ("Standard", "Daylight")
+}
+ZONE_NAMES |= {
+    "WET": "Western European Time",
+    "WEST": "Western European Summer Time",
+    "CET": "Central European Time",
+    "CEST": "Central European Summer Time",
+    "EET": "Eastern European Time",
+    "EEST": "Eastern European Summer Time",
+}
+
+
+def _zone_name(moment: datetime, width: int) -> str:
+    short = moment.tzname() or ""
+    return ZONE_NAMES.get(short, short) if width >= 4 else short
+
+
 JODA: dict[str, Callable[[datetime, int], str]] = {
+    "G": lambda t, n: "AD",  # `datetime` has no years before it
     "y": lambda t, n: _number(t.year % 100, 2) if n == 2 else _number(t.year, n),
     "x": lambda t, n: _number(t.isocalendar().year % (100 if n == 2 else 10**6), n),
     "C": lambda t, n: _number(t.year // 100, n),
@@ -273,7 +298,7 @@ JODA: dict[str, Callable[[datetime, int], str]] = {
     "m": lambda t, n: _number(t.minute, n),
     "s": lambda t, n: _number(t.second, n),
     "S": lambda t, n: f"{t.microsecond:06d}".ljust(n, "0")[:n],
-    "z": lambda t, n: t.tzname() or "",
+    "z": _zone_name,
     "Z": lambda t, n: str(t.tzinfo) if n >= 3 else (_plain if n == 1 else _colon)(t.strftime("%z")),
 }
 JODA["Y"] = JODA["y"]
@@ -389,6 +414,8 @@ def _moment(parts: dict[str, str | None], zone: str | None) -> datetime:
 
 @algorithm("DateRange")
 def date_range(start: Any, end: Any, zone: str | None) -> DateRange:
+    if isinstance(start, DateRange) and end is None:
+        return start
     first = new_date(start, zone).millis
     last = first + 1 if end is None else new_date(end, zone).millis
     return DateRange(first, last)

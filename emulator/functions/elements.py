@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from scipy.special import ndtri
 
-from emulator.errors import EarthEngineError
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.arrays import EEArray
 from emulator.functions.dates import Date, date
 from emulator.functions.elementwise import index_of
@@ -342,6 +342,17 @@ def map_collection(
             yield mapped if index is None else _with_index(mapped, index)
 
     return Collection(elements(), source.properties, source.id, source.of_images)
+
+
+def _mapped(function: Callable[[Any], Any], element: Any) -> Any:
+    """Return a function's result for an element; an error names the element."""
+    try:
+        return function(element)
+    except NotImplementedByEmulator:
+        raise
+    except EarthEngineError as error:
+        where = f"Error in map(ID={element.properties.get('system:index')})"
+        raise EarthEngineError(f"{where}:\n{error.message}", error.code) from error
 
 
 @algorithm("Collection.merge", "ImageCollection.merge")

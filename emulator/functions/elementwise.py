@@ -178,6 +178,11 @@ LANCZOS = (
 )
 
 
+def _digamma(a: Array) -> Array:
+    """Return the digamma function, which has poles at the integers up to 0."""
+    return np.where((a <= 0) & (a == np.floor(a)), -np.inf, special.digamma(a))
+
+
 def _lanczos(a: Array) -> Array:
     return LANCZOS[0] + sum(c / (a + i) for i, c in enumerate(LANCZOS[1:], 1))
 
@@ -280,7 +285,7 @@ UNARY = {
             "log": np.log,
             "log10": np.log10,
             "gamma": special.gamma,
-            "digamma": special.digamma,
+            "digamma": _digamma,
             "trigamma": lambda a: special.polygamma(1, a),
             "erf": special.erf,
             "erfc": special.erfc,

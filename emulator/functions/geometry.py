@@ -111,8 +111,9 @@ class Geometry:
     def to_json(self) -> dict[str, Any]:
         """Return GeoJSON with Earth Engine's `geodesic` and `crs` members."""
         content: dict[str, Any] = json.loads(shapely.to_geojson(self.shape))
+        content["type"] = self.shape.geom_type  # Shapely writes a ring as a line
         if self.shape.is_empty and "coordinates" in content:
-            content["coordinates"] = []
+            content["coordinates"] = []  # not the one empty ring that Shapely writes
         if self.crs != LONLAT:
             content["crs"] = {"type": "name", "properties": {"name": self.crs}}
         if content["type"] not in ("Point", "MultiPoint"):

@@ -17,7 +17,7 @@ from emulator.functions.filters import Filter
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import constant
 from emulator.functions.reducers import Reducer, reduce_records
-from emulator.functions.values import Feature, number_json, sort_key
+from emulator.functions.values import Collection, Feature, number_json, sort_key
 from emulator.patterns import compiled, replaced, selects
 from emulator.raster import Image
 from emulator.registry import algorithm, coerce, type_name, within_count
@@ -61,7 +61,7 @@ def clamp(number: float, low: float, high: float) -> float:
 
 @algorithm("Number.unitScale")
 def unit_scale(number: float, low: float, high: float) -> float:
-    return (number - low) / (high - low)
+    return (number - low) / (high - low) if low != high else 0.0
 
 
 @algorithm("Number.parse")
@@ -291,7 +291,8 @@ def list_equals(items: list[Any], other: list[Any]) -> bool:
 @algorithm("List.filter")
 def filter_list(items: list[Any], condition: Filter) -> list[Any]:
     def passes(item: Any) -> bool:
-        element = Feature({"item": item}, None)
+        is_element = isinstance(item, Image | Feature | Collection)
+        element = item if is_element else Feature({"item": item}, None)
         return condition.test(element, element)
 
     return [item for item in items if passes(item)]
@@ -520,7 +521,9 @@ def dictionary(value: Any) -> dict[str, Any]:
 
 @algorithm("Dictionary.combine")
 def combine(first: dict[str, Any], second: dict[str, Any], overwrite: bool) -> dict[str, Any]:
-    return first | second if overwrite else second | first
+    """Combine two dictionaries; a null is as good as no entry."""
+    known = [{k: v for k, v in d.items() if v is not None} for d in (first, second)]
+    return known[0] | known[1] if overwrite else known[1] | known[0]
 
 
 @algorithm("Dictionary.contains")

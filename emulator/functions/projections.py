@@ -1,5 +1,8 @@
 """Projections, pixel types and error margins."""
 
+import functools
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +12,8 @@ from emulator.errors import EarthEngineError
 from emulator.functions.elementwise import CAST_ALIASES, CASTS
 from emulator.raster import Grid, PixelType, spatial_reference
 from emulator.registry import InvalidTypeError, algorithm, coercion
+
+INFINITE_METRES = 2.0e7  # from which an error margin is infinite (sample ee-errormargin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +36,18 @@ def _error_margin(value: Any) -> ErrorMargin:
     if isinstance(value, ErrorMargin):
         return value
     if isinstance(value, dict):
-        return ErrorMargin(value["value"], value["unit"])
+        return error_margin(value.get("value"), value["unit"])
     if isinstance(value, int | float):
-        return ErrorMargin(value)
+        return error_margin(value, "meters")
     raise InvalidTypeError
 
 
 @algorithm("ErrorMargin")
 def error_margin(value: float | None, unit: str) -> ErrorMargin:
-    return ErrorMargin(value or 0, unit)
+    size = abs(value or 0)
+    if unit == "infinite" or (unit == "meters" and size >= INFINITE_METRES):
+        return ErrorMargin(math.inf, "infinite")
+    return ErrorMargin(size, unit)
 
 
 @coercion("Projection")
@@ -55,13 +63,37 @@ def _projection(value: Any) -> Grid:
 
 @algorithm("Projection", "Proj")
 def projection(crs: str, transform: list[float] | None, transform_wkt: str | None) -> Grid:
-    spatial_reference(crs)  # an unknown one is refused here
-    return Grid(crs, tuple(float(t) for t in transform)) if transform else Grid(crs)
+    if transform and transform_wkt:
+        raise EarthEngineError("Projection: May not specify both 'transform' and 'transformWkt'.")
+    if transform_wkt:
+        transform = _affine(transform_wkt)
+    name = _code(crs) or crs
+    return Grid(name, tuple(float(t) for t in transform)) if transform else Grid(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _code(crs: str) -> str | None:
+    """Return the authority's code of a reference system, or None where it is in no database."""
+    authority = spatial_reference(crs).to_authority(min_confidence=100)
+    return ":".join(authority) if authority else None
+
+
+ELEMENT = re.compile(r'PARAMETER\["elt_([01])_([012])",\s*([-+.\deE]+)\]')
+
+
+def _affine(text: str) -> list[float]:
+    """Read the well-known text that `Projection.transform` writes."""
+    given = {(int(row), int(column)): float(value) for row, column, value in ELEMENT.findall(text)}
+    if not text.lstrip().startswith('PARAM_MT["Affine"'):
+        raise EarthEngineError("Projection: The transform's WKT could not be parsed.")
+    return [
+        given.get((row, column), float(row == column)) for row in range(2) for column in range(3)
+    ]
 
 
 @algorithm("Projection.crs")
-def crs(grid: Grid) -> str:
-    return grid.crs
+def crs(grid: Grid) -> str | None:
+    return _code(grid.crs)
 
 
 @algorithm("Projection.wkt")
