@@ -68,8 +68,9 @@ def from_datetime(moment: datetime) -> Date:
 
 
 ISO = re.compile(
-    r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?|-(?P<ordinal>\d{3}))?"
-    r"(?:[T ](\d{1,2}):?(\d{2})?(?::?(\d{2})(?:\.(\d{1,9}))?)?)?(Z|[+-]\d{2}:?\d{2})?"
+    r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?|-(?P<day_of_year>\d{3}))?"
+    r"(?:[T ](?P<hour>\d{1,2}):?(?P<minute>\d{2})?"
+    r"(?::?(?P<second>\d{2})(?:\.(?P<fraction>\d{1,9}))?)?)?(?P<offset>Z|[+-]\d{2}:?\d{2})?"
 )
 
 
@@ -78,16 +79,8 @@ def parse_iso(text: str, zone: str | None = None) -> Date:
     found = ISO.fullmatch(text.strip())
     if not found:
         raise EarthEngineError(f"Date: Bad date/time '{text}'.")
-    year, month, day, ordinal, hour, minute, second = (
-        int(part) if part else start
-        for part, start in zip(found.groups(), (0, 1, 1, 1, 0, 0, 0), strict=False)
-    )
-    *_, fraction, offset = found.groups()
-    micro = int((fraction or "0").ljust(6, "0")[:6])
-    where = datetime.strptime(offset.replace("Z", "+0000"), "%z").tzinfo if offset else _zone(zone)
     try:
-        moment = datetime(year, month, day, hour, minute, second, micro, where)
-        return from_datetime(moment + timedelta(days=ordinal - 1))
+        return from_datetime(_moment(found.groupdict(), zone))
     except (ValueError, OverflowError) as error:
         raise EarthEngineError(f"Date: Bad date/time '{text}': {error}.") from error
 
@@ -279,6 +272,13 @@ def _zone_name(moment: datetime, width: int) -> str:
     return ZONE_NAMES.get(short, short) if width >= 4 else short
 
 
+def _offset(moment: datetime, width: int) -> str:
+    if width >= 3:
+        return str(moment.tzinfo)
+    offset = moment.strftime("%z")
+    return offset if width == 1 else f"{offset[:3]}:{offset[3:]}"
+
+
 JODA: dict[str, Callable[[datetime, int], str]] = {
     "G": lambda t, n: "AD",  # `datetime` has no years before it
     "y": lambda t, n: _number(t.year % 100, 2) if n == 2 else _number(t.year, n),
@@ -299,18 +299,10 @@ JODA: dict[str, Callable[[datetime, int], str]] = {
     "s": lambda t, n: _number(t.second, n),
     "S": lambda t, n: f"{t.microsecond:06d}".ljust(n, "0")[:n],
     "z": _zone_name,
-    "Z": lambda t, n: str(t.tzinfo) if n >= 3 else (_plain if n == 1 else _colon)(t.strftime("%z")),
+    "Z": _offset,
 }
 JODA["Y"] = JODA["y"]
 TOKENS = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
-
-
-def _plain(offset: str) -> str:
-    return offset
-
-
-def _colon(offset: str) -> str:
-    return f"{offset[:3]}:{offset[3:]}"
 
 
 @algorithm("Date.format")
@@ -330,7 +322,7 @@ def format_date(moment: Date, pattern: str | None, zone: str | None) -> str:
     return TOKENS.sub(text, pattern or iso)
 
 
-#: Parts of a date in text: a pattern, and the field of `datetime.strptime` that reads it.
+#: Parts of a date in text: a pattern, and what it is to `_moment`.
 PARSED = {
     "y": (r"\d{1,9}", "year"),
     "Y": (r"\d{1,9}", "year"),
@@ -338,7 +330,7 @@ PARSED = {
     "d": (r"\d{1,2}", "day"),
     "D": (r"\d{1,3}", "day_of_year"),
     "H": (r"\d{1,2}", "hour"),
-    "k": (r"\d{1,2}", "hour"),
+    "k": (r"\d{1,2}", "clock_hour"),
     "h": (r"\d{1,2}", "half_day_hour"),
     "K": (r"\d{1,2}", "half_day_hour"),
     "a": (r"[AaPp][Mm]", "half"),
@@ -389,12 +381,15 @@ def _touches(pattern: str, position: int) -> bool:
 
 
 def _moment(parts: dict[str, str | None], zone: str | None) -> datetime:
+    """Return a moment from the text of its parts; missing ones are those of 1970-01-01."""
     part = {name: value for name, value in parts.items() if value is not None}
     year = int(part.get("year", EPOCH.year))
     if len(part.get("year", "")) == 2:
         year += PIVOT_YEAR if year < 50 else PIVOT_YEAR - 100
     month = part.get("month", "1")
-    hour = int(part.get("hour", 0)) % 24
+    hour = int(part.get("hour", 0))
+    if "clock_hour" in part:
+        hour = int(part["clock_hour"]) % 24
     if "half_day_hour" in part:
         hour = int(part["half_day_hour"]) % 12 + 12 * (part.get("half", "am").lower() == "pm")
     offset = part.get("offset")

@@ -315,14 +315,6 @@ def limit(source: Collection, count: int | None, key: str | None, ascending: boo
     return source.with_elements(elements())
 
 
-def _mapped(function: Callable[[Any], Any], element: Any) -> Any:
-    try:
-        return function(element)
-    except EarthEngineError as error:
-        index = element.properties.get("system:index")
-        raise EarthEngineError(f"Error in map(ID={index}):\n{error.message}", error.code) from error
-
-
 @algorithm("Collection.map")
 def map_collection(
     source: Collection, function: Callable[[Any], Any], drop_nulls: bool

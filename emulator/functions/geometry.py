@@ -648,7 +648,7 @@ def simplify(shape: Geometry, error: Any, proj: Grid | None) -> Geometry:
         return shape
     if proj is None:
         plane = local_crs(shape)
-        simple = _transformed(shape.shape, shape.crs, plane).simplify(error.metres)
+        simple = _transformed(shape.shape, shape.crs, plane).simplify(error.value)
         return shape.with_shape(_transformed(simple, plane, shape.crs))
     tolerance = error.value * _unit(proj)
     if error.unit == "meters":

@@ -25,11 +25,6 @@ class ErrorMargin:
 
     type_name = "ErrorMargin"
 
-    @property
-    def metres(self) -> float:
-        """The tolerance in metres."""
-        return self.value
-
 
 @coercion("ErrorMargin")
 def _error_margin(value: Any) -> ErrorMargin:

@@ -107,6 +107,12 @@ CASES = [
         Raises("Date.parse"),
         described("Date.parse"),
     ),
+    case(
+        "the hour after the last",
+        lambda: ee.Date.parse("yyyy-MM-dd HH", "2020-01-01 24"),
+        Raises("Date.parse"),
+        "https://www.joda.org/joda-time/key_format.html",
+    ),
     *(
         case(f"get {u}", lambda u=u: ee.Date(MOMENT).get(u), v, library("datetime"))
         for u, v in GET.items()
