@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from emulator import fields
 from emulator.clock import NEVER, real_seconds, timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
 from emulator.faults import Faults
 from emulator.graph import on_deep_stack
-from emulator.rest import fields
 
 #: Tasks that may wait (https://developers.google.com/earth-engine/guides/usage).
 MAX_QUEUED = 3000

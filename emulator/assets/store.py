@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from emulator.assets.patch import patched_properties
 from emulator.clock import timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
-from emulator.rest.asset_patch import patched_properties
 from emulator.stored import StoredBand, StoredCollection, StoredImage
 
 AssetType = Literal["FOLDER", "IMAGE_COLLECTION", "IMAGE", "TABLE", "CLASSIFIER"]

@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets import documents
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, NewAsset
+from emulator.fields import Json
 from emulator.functions.classifiers import Classifier, encode
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Task
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from emulator import fields
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore
 from emulator.errors import EarthEngineError
-from emulator.rest import fields
-from emulator.rest.fields import Json
+from emulator.fields import Json
 
 ASSET_URI = "https://code.earthengine.google.com/?asset="
 BUCKET_URI = "https://console.developers.google.com/storage/browser/"

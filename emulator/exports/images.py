@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -13,15 +13,14 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.windows import Window
 
-from emulator import engine, raster
+from emulator import engine, fields, raster
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.rest import fields
-from emulator.rest.fields import Json
-from emulator.stored import Pyramiding, StoredBand
+from emulator.fields import Json
+from emulator.stored import PYRAMIDING, Pyramiding, StoredBand
 from emulator.tasks import Output, Progress, Task
 
 #: Pixels of an export that does not say (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
@@ -215,7 +214,7 @@ def _pyramiding(request: Json) -> dict[str, Pyramiding]:
     policies: dict[str, Pyramiding] = {".default": options.get("pyramidingPolicy", "MEAN")}
     policies.update(fields.mapping(options, "pyramidingPolicyOverrides"))
     for policy in policies.values():
-        if policy not in get_args(Pyramiding):
+        if policy not in PYRAMIDING:
             raise EarthEngineError(f"Invalid pyramiding policy {policy!r:.60}.")
     return policies
 

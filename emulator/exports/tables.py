@@ -10,17 +10,15 @@ from typing import Any, TextIO
 
 import shapely
 
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets import documents
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
+from emulator.fields import Json
 from emulator.functions.values import Collection
-from emulator.graph import on_deep_stack
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Output, Progress, Task
 
 #: The columns that are no properties (https://developers.google.com/earth-engine/guides/exporting_tables).
@@ -47,8 +45,6 @@ class TableExports:
         if not isinstance(self._destinations.of(request), AssetName):
             _format(request)
 
-    # An element is made when it is asked for, which may go deep.
-    @on_deep_stack
     def run(self, task: Task) -> Output:
         """Compute the table of a task."""
         collection = engine.evaluate(task.request["expression"], self._catalogue)

@@ -4,19 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import raster
+from emulator import fields, raster
 from emulator.assets import documents
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError
 from emulator.exports.destinations import NewAsset
-from emulator.graph import on_deep_stack
+from emulator.fields import Json
 from emulator.ingest.geotiffs import GeoTiffs
 from emulator.ingest.manifests import Footprint, ImageManifest, image_manifest, table_manifest
 from emulator.ingest.tables import read_csv
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Output, Task
 
 
@@ -65,7 +63,6 @@ class Ingestion:
         manifest |= {"name": name, "tilesets": [{"sources": [{"uris": uris}]}]}
         return self.import_external({"imageManifest": manifest, "overwrite": overwrite})
 
-    @on_deep_stack
     def _run_image(self, task: Task) -> NewAsset:
         manifest = image_manifest(task.request["imageManifest"])
         overwrite = bool(task.request.get("overwrite"))
@@ -88,7 +85,6 @@ class Ingestion:
         asset = replace(asset, bands=bands, size_bytes=size, pixels=folder.name)
         return NewAsset(asset, overwrite, self._store)
 
-    @on_deep_stack
     def _run_table(self, task: Task) -> NewAsset:
         manifest = table_manifest(task.request["tableManifest"])
         overwrite = bool(task.request.get("overwrite"))

@@ -5,17 +5,16 @@ Names, paths and bodies follow https://developers.google.com/earth-engine/refere
 
 from collections.abc import Callable
 
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets.store import AssetStore
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError
 from emulator.exports import Exporter
+from emulator.fields import Json
 from emulator.functions.values import Collection
-from emulator.graph import on_deep_stack
 from emulator.ingest.ingestion import Ingestion
-from emulator.rest import discovery, fields, pixels, table_files
+from emulator.rest import discovery, pixels, table_files
 from emulator.rest.asset_methods import AssetMethods, feature_page, numbered_page, page_size
-from emulator.rest.fields import Json
 from emulator.rest.renderings import Renderings
 from emulator.rest.resources import image_resource
 from emulator.rest.server import Call, Content, Method
@@ -113,24 +112,20 @@ class Api:
 
     # Values and pixels.
 
-    @on_deep_stack
     def _compute(self, call: Call) -> Json:
         value = engine.evaluate(fields.expression(call.body), self._catalogue)
         return {"result": engine.to_json(value)}
 
-    @on_deep_stack
     def _compute_pixels(self, call: Call) -> Content:
         file_format = pixels.file_format(call.body)
         image = self._renderings.image(call.body)
         box = pixels.requested_box(image, fields.mapping(call.body, "grid"))
         return pixels.render(image, box, file_format)
 
-    @on_deep_stack
     def _compute_features(self, call: Call) -> Json:
         table = engine.evaluate(fields.expression(call.body), self._catalogue)
         return feature_page(map(table_files.geojson, table_files.features(table)), call.body)
 
-    @on_deep_stack
     def _compute_images(self, call: Call) -> Json:
         images = engine.evaluate(fields.expression(call.body), self._catalogue)
         if not isinstance(images, Collection) or not images.of_images:
