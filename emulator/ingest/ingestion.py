@@ -69,20 +69,14 @@ class Ingestion:
         files = GeoTiffs(manifest, self._buckets)
         asset = self._asset(manifest, files)
         self._store.check_insertable(asset, overwrite)  # before the long part
-        folder = self._store.new_pixels()
-        try:
-            stored = []
+        policies = {band.id: band.pyramiding for band in files.bands}
+        with self._store.new_folder() as folder:
+            stored = {}
             for image, box in files.images():
-                policies = {band.id: band.pyramiding for band in files.bands}
-                stored += raster.write_bands(image, box, folder, policies)
+                written = raster.write_bands(image, box, folder, policies)
+                stored |= {band.name: band for band in written}
                 task.progress.report(len(stored) / len(files.bands))
-        except BaseException:
-            self._store.discard(folder.name)
-            raise
-        by_name = {band.name: band for band in stored}
-        bands = tuple(by_name[band.id] for band in files.bands)
-        size = sum(band.path.stat().st_size for band in bands if band.path)
-        asset = replace(asset, bands=bands, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder, [stored[band.id] for band in files.bands])
         return NewAsset(asset, overwrite, self._store)
 
     def _run_table(self, task: Task) -> NewAsset:
@@ -92,14 +86,9 @@ class Ingestion:
         self._store.check_insertable(asset, overwrite)  # before the long part
         paths = [self._buckets.existing(source.uri) for source in manifest.sources]
         features = read_csv(manifest, paths, task.progress)
-        folder = self._store.new_pixels()
-        try:
+        with self._store.new_folder() as folder:
             documents.write_table(folder, features)
-        except BaseException:
-            self._store.discard(folder.name)
-            raise
-        size = (folder / documents.TABLE).stat().st_size
-        asset = replace(asset, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder)
         return NewAsset(asset, overwrite, self._store)
 
     def _asset(self, manifest: ImageManifest, files: GeoTiffs) -> Asset:

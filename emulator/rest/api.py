@@ -18,7 +18,7 @@ from emulator.rest.asset_methods import AssetMethods, feature_page, numbered_pag
 from emulator.rest.renderings import Renderings
 from emulator.rest.resources import image_resource
 from emulator.rest.server import Call, Content, Method
-from emulator.tasks import TaskQueue
+from emulator.tasks import TaskQueue, Workers
 
 #: Operations per page of a list.
 MAX_OPERATIONS = 500
@@ -44,8 +44,7 @@ class Api:
         tasks: TaskQueue,
         exporter: Exporter,
         ingestion: Ingestion,
-        concurrency: int,
-        resize: Callable[[int], None],
+        workers: Workers,
     ) -> None:
         self._catalogue = catalogue
         self._assets = AssetMethods(catalogue, assets, ingestion)
@@ -53,8 +52,7 @@ class Api:
         self._ingestion = ingestion
         self._tasks = tasks
         self._exporter = exporter
-        self._concurrency = concurrency
-        self._resize = resize
+        self._workers = workers
         self._discovery = Content(discovery.discovery_document())
         self._algorithms = Content(discovery.algorithms())
 
@@ -176,14 +174,13 @@ class Api:
 
     def _get_config(self, call: Call) -> Json:
         name = f"projects/{call.path['project']}/config"
-        return {"name": name, "maxConcurrentExports": self._concurrency}
+        return {"name": name, "maxConcurrentExports": self._workers.concurrency}
 
     def _update_config(self, call: Call) -> Json:
         concurrency = fields.whole(call.body, "maxConcurrentExports")
         if not 0 < concurrency <= MAX_CONCURRENCY:
             raise EarthEngineError(f"maxConcurrentExports must be 1 to {MAX_CONCURRENCY}.")
-        self._concurrency = concurrency
-        self._resize(concurrency)
+        self._workers.resize(concurrency)
         return self._get_config(call)
 
 
