@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from emulator import clock
-from emulator.errors import EarthEngineError
+from emulator.errors import EarthEngineError, internal_error
 
 #: Kinds that are an answer: Earth Engine's words where they are published.
 ERRORS = {
@@ -31,7 +31,7 @@ ERRORS = {
         "requests per minute per user' of service 'earthengine.googleapis.com'.",
         429,
     ),
-    "internal": EarthEngineError("An internal error has occurred", 500),
+    "internal": internal_error(),
     "unavailable": EarthEngineError("The service is currently unavailable.", 503),
     "asset_count": EarthEngineError("Asset quota exceeded: the project may have no more assets."),
     "asset_bytes": EarthEngineError("Asset quota exceeded: the project may have no more bytes."),

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 Pyramiding = Literal["MEAN", "MODE", "SAMPLE"]
+PYRAMIDING: tuple[Pyramiding, ...] = get_args(Pyramiding)
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,27 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, TextIO
 
 import shapely
 
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets import documents
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
+from emulator.exports.destinations import (
+    AssetName,
+    Destinations,
+    Files,
+    NewAsset,
+    NewFiles,
+    new_files,
+)
+from emulator.fields import Json
 from emulator.functions.values import Collection
-from emulator.graph import on_deep_stack
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Output, Progress, Task
 
 #: The columns that are no properties (https://developers.google.com/earth-engine/guides/exporting_tables).
@@ -47,8 +50,6 @@ class TableExports:
         if not isinstance(self._destinations.of(request), AssetName):
             _format(request)
 
-    # An element is made when it is asked for, which may go deep.
-    @on_deep_stack
     def run(self, task: Task) -> Output:
         """Compute the table of a task."""
         collection = engine.evaluate(task.request["expression"], self._catalogue)
@@ -68,14 +69,9 @@ class TableExports:
         store = self._destinations.store
         asset = Asset(destination.name, "TABLE", timestamp())
         store.check_insertable(asset, destination.overwrite)  # before the long part
-        folder = store.new_pixels()
-        try:
+        with store.new_folder() as folder:
             documents.write_table(folder, _placed(features, selectors))
-        except BaseException:
-            store.discard(folder.name)
-            raise
-        size = (folder / documents.TABLE).stat().st_size
-        asset = replace(asset, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder)
         return NewAsset(asset, destination.overwrite, store)
 
 
@@ -122,15 +118,11 @@ def _files(
     suffix: str,
     write: Writer,
 ) -> NewFiles:
-    draft: Path = files.draft()
-    path = draft / "table"
-    new = NewFiles(files, draft, [(path, "", suffix)])
-    try:
+    with new_files(files) as new:
+        path = new.draft / "table"
         with path.open("w", encoding="utf-8", newline="") as file:
             write(file, features, selectors)
-    except BaseException:
-        new.release(False)
-        raise
+        new.written.append((path, "", suffix))
     return new
 
 

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from scipy import ndimage, signal, sparse
+import scipy
+from scipy import ndimage, sparse
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import first_band, matching
@@ -108,7 +109,7 @@ def _weighted_sum(values: Array, weights: Array) -> Array:
 def _summed(values: Array, weights: Array) -> Array:
     if weights.size <= DIRECT_CELLS:
         return _inner(ndimage.correlate(values, weights, mode="constant"), *_reach(weights))
-    return signal.oaconvolve(values, weights[::-1, ::-1], mode="valid")
+    return scipy.signal.oaconvolve(values, weights[::-1, ::-1], mode="valid")
 
 
 @algorithm("Image.convolve")

@@ -4,19 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import band_files, raster
+from emulator import band_files, fields, raster
 from emulator.assets import documents
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError
 from emulator.exports.destinations import NewAsset
-from emulator.graph import on_deep_stack
+from emulator.fields import Json
 from emulator.ingest.geotiffs import GeoTiffs
 from emulator.ingest.manifests import Footprint, ImageManifest, image_manifest, table_manifest
 from emulator.ingest.tables import read_csv
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Output, Task
 
 
@@ -65,30 +63,22 @@ class Ingestion:
         manifest |= {"name": name, "tilesets": [{"sources": [{"uris": uris}]}]}
         return self.import_external({"imageManifest": manifest, "overwrite": overwrite})
 
-    @on_deep_stack
     def _run_image(self, task: Task) -> NewAsset:
         manifest = image_manifest(task.request["imageManifest"])
         overwrite = bool(task.request.get("overwrite"))
         files = GeoTiffs(manifest, self._buckets)
         asset = self._asset(manifest, files)
         self._store.check_insertable(asset, overwrite)  # before the long part
-        folder = self._store.new_pixels()
-        try:
-            stored = []
+        policies = {band.id: band.pyramiding for band in files.bands}
+        with self._store.new_folder() as folder:
+            stored = {}
             for image, box in files.images():
-                policies = {band.id: band.pyramiding for band in files.bands}
-                stored += band_files.write_bands(image, box, folder, policies)
+                written = band_files.write_bands(image, box, folder, policies)
+                stored |= {band.name: band for band in written}
                 task.progress.report(len(stored) / len(files.bands))
-        except BaseException:
-            self._store.discard(folder.name)
-            raise
-        by_name = {band.name: band for band in stored}
-        bands = tuple(by_name[band.id] for band in files.bands)
-        size = sum(band.path.stat().st_size for band in bands if band.path)
-        asset = replace(asset, bands=bands, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder, [stored[band.id] for band in files.bands])
         return NewAsset(asset, overwrite, self._store)
 
-    @on_deep_stack
     def _run_table(self, task: Task) -> NewAsset:
         manifest = table_manifest(task.request["tableManifest"])
         overwrite = bool(task.request.get("overwrite"))
@@ -96,14 +86,9 @@ class Ingestion:
         self._store.check_insertable(asset, overwrite)  # before the long part
         paths = [self._buckets.existing(source.uri) for source in manifest.sources]
         features = read_csv(manifest, paths, task.progress)
-        folder = self._store.new_pixels()
-        try:
+        with self._store.new_folder() as folder:
             documents.write_table(folder, features)
-        except BaseException:
-            self._store.discard(folder.name)
-            raise
-        size = (folder / documents.TABLE).stat().st_size
-        asset = replace(asset, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder)
         return NewAsset(asset, overwrite, self._store)
 
     def _asset(self, manifest: ImageManifest, files: GeoTiffs) -> Asset:

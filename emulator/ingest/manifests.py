@@ -10,12 +10,11 @@ from typing import Any
 
 import shapely
 
+from emulator import fields
+from emulator.assets.patch import TIMES, checked_properties
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.rest import fields
-from emulator.rest.asset_patch import checked_properties
-from emulator.rest.fields import Json
-from emulator.rest.resources import AFFINE_KEYS
-from emulator.stored import Pyramiding
+from emulator.fields import Json
+from emulator.stored import PYRAMIDING, Pyramiding
 
 PROPERTY_KEY = re.compile(r"[A-Za-z0-9_]+")
 SYSTEM_KEYS = (
@@ -26,8 +25,6 @@ SYSTEM_KEYS = (
     "system:tags",
     "system:provider_url",
 )
-TIMES = {"startTime": "system:time_start", "endTime": "system:time_end"}
-POLICIES = ("MEAN", "MODE", "SAMPLE")
 UNSPECIFIED_POLICY = "PYRAMIDING_POLICY_UNSPECIFIED"
 #: DataType -> numpy's name; the reference and the guide name floats differently.
 DATA_TYPES = {
@@ -268,10 +265,7 @@ def _tileset(tileset: Json, prefix: str) -> Tileset:
 
 def _source(source: Json, prefix: str) -> Source:
     # Sidecars follow the file itself; GDAL finds them beside it.
-    uri = _uris(source, prefix)[0]
-    affine = fields.mapping(source, "affineTransform")
-    transform = tuple(fields.number(affine, key) for key in AFFINE_KEYS)
-    return Source(uri, transform if affine else None)
+    return Source(_uris(source, prefix)[0], fields.transform(source, "affineTransform"))
 
 
 def _band(band: Json, missing: Sequence[float] | None, policy: Pyramiding) -> BandSource:
@@ -299,7 +293,7 @@ def _missing(message: Json, where: str) -> list[float] | None:
 
 def _policy(message: Json, default: Pyramiding) -> Pyramiding:
     policy: Any = fields.choice(
-        message, "pyramidingPolicy", [*POLICIES, UNSPECIFIED_POLICY], default
+        message, "pyramidingPolicy", [*PYRAMIDING, UNSPECIFIED_POLICY], default
     )
     return default if policy == UNSPECIFIED_POLICY else policy
 

@@ -13,9 +13,9 @@ import shapely.wkt
 
 from emulator import raster
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.ingest.manifests import TableManifest, TableSource
-from emulator.rest.fields import Json
 from emulator.tasks import Progress
 
 INDEX = "system:index"

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from emulator import engine
+from emulator import engine, fields
+from emulator.assets.patch import patched_properties
 from emulator.assets.store import CONTAINERS, AssetStore, AssetType
-from emulator.catalogue import Catalogue
+from emulator.catalogue import PUBLIC_ROOT, Catalogue
 from emulator.errors import EarthEngineError
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
-from emulator.graph import on_deep_stack
 from emulator.ingest.ingestion import Ingestion
-from emulator.rest import fields, pixels, table_files
+from emulator.rest import pixels, table_files
 from emulator.rest.asset_filter import intersects, parse_filter, parse_region
-from emulator.rest.asset_patch import patched_properties
-from emulator.rest.fields import Json
-from emulator.rest.resources import PUBLIC_ROOT, asset_resource
+from emulator.rest.resources import asset_resource
 from emulator.rest.server import Call, Content, Method
 
 #: Assets per page, by view (reference/rest/v1/EarthEngineAssetView), and features per page.
@@ -123,7 +122,6 @@ class AssetMethods:
             page["nextPageToken"] = found[size - 1].name
         return page
 
-    @on_deep_stack
     def _list_features(self, call: Call) -> Json:
         name = self._checked(call, "TABLE")
         region = parse_region(call.query["region"]) if call.query.get("region") else None
@@ -139,7 +137,6 @@ class AssetMethods:
 
         return feature_page(chosen(), call.query)
 
-    @on_deep_stack
     def _get_pixels(self, call: Call) -> Content:
         name = self._checked(call, "IMAGE")
         asset_id = name.removeprefix(PUBLIC_ROOT)

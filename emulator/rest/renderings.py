@@ -8,12 +8,11 @@ import math
 import uuid
 from collections import OrderedDict
 
-from emulator import engine, raster
+from emulator import engine, fields, raster
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.graph import on_deep_stack
-from emulator.rest import fields, pixels, table_files
-from emulator.rest.fields import Json
+from emulator.fields import Json
+from emulator.rest import pixels, table_files
 from emulator.rest.server import Call, Content, Method
 
 #: Requests that are remembered; Earth Engine forgets them after some hours.
@@ -73,7 +72,6 @@ class Renderings:
         pixels.file_format(call.body, zipped=True)
         return self._remember("thumbnails", call)
 
-    @on_deep_stack
     def _get_thumbnail(self, call: Call) -> Content:
         request = self._recall("thumbnails", call)
         image = self.image(request)
@@ -85,7 +83,6 @@ class Renderings:
         pixels.file_format(call.body)
         return self._remember("maps", call)
 
-    @on_deep_stack
     def _get_tile(self, call: Call) -> Content:
         request = self._recall("maps", call)
         box = _tile(*(_index(call, name) for name in ("zoom", "x", "y")))
@@ -94,7 +91,6 @@ class Renderings:
     def _create_table(self, call: Call) -> Json:
         return self._remember("tables", call)
 
-    @on_deep_stack
     def _get_features(self, call: Call) -> Content:
         request = self._recall("tables", call)
         table = engine.evaluate(fields.expression(request), self._catalogue)

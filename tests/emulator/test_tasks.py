@@ -10,6 +10,7 @@ from google.oauth2.credentials import Credentials
 
 from emulator.database import Database
 from emulator.errors import EarthEngineError
+from emulator.faults import Faults
 from emulator.tasks import SCHEMA, TaskQueue, Workers
 
 ROOT = "projects/demo-project/assets"
@@ -454,7 +455,7 @@ class Unlucky:
 def test_transient_failures_are_tried_five_times(tmp_path, failures, code, state, attempts):
     queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
     work = Unlucky(failures, EarthEngineError("It failed.", code))
-    Workers(queue, {"EXPORT_IMAGE": work.run}, 1).start()
+    Workers(queue, {"EXPORT_IMAGE": work.run}, 1).start(Faults())
     name = queue.submit("EXPORT_IMAGE", {})["name"]
     operation = queue.wait(name.rpartition("/")[2], 10)
     assert operation["metadata"]["state"] == state
