@@ -149,7 +149,7 @@ class PixelBox:
         for y in range(self.y, self.y + self.height, rows):
             yield replace(self, y=y, height=min(rows, self.y + self.height - y))
 
-    def tiles(self, side: int = TILE) -> Iterator["PixelBox"]:
+    def tiles(self, side: int) -> Iterator["PixelBox"]:
         """Yield tiles that cover the box, row by row."""
         for strip in self.strips(side):
             for x in range(self.x, self.x + self.width, side):

@@ -64,6 +64,16 @@ def coercion(*types: str) -> Callable[[F], F]:
     return register
 
 
+def accepts(declared: str, type_: type) -> None:
+    """Register a declared type whose arguments are values of it already."""
+
+    @coercion(declared)
+    def as_it_is(value: Any) -> Any:
+        if isinstance(value, type_):
+            return value
+        raise InvalidTypeError
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One declared argument of an algorithm."""
@@ -255,25 +265,9 @@ def _boolean(value: Any) -> bool:
     raise InvalidTypeError
 
 
-@coercion("String")
-def _string(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    raise InvalidTypeError
-
-
-@coercion("List")
-def _list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise InvalidTypeError
-
-
-@coercion("Dictionary")
-def _dictionary(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise InvalidTypeError
+accepts("String", str)
+accepts("List", list)
+accepts("Dictionary", dict)
 
 
 @coercion("Algorithm")

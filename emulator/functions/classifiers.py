@@ -32,7 +32,7 @@ from emulator.raster import (
     Reader,
     combined,
 )
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import accepts, algorithm
 from emulator.trees import Forest
 
 OUTPUT_MODES = (
@@ -90,6 +90,12 @@ class Classifier:
             return self.training.schema
         return None if self.given_schema is None else list(self.given_schema)
 
+    def inputs(self, caller: str) -> list[str]:
+        """Return the names of the inputs; errors are told in the caller's name."""
+        if self.schema is None:
+            raise EarthEngineError(f"{caller}: The classifier has not been trained.")
+        return self.schema
+
     @property
     def regression(self) -> bool:
         """Whether labels are numbers to predict, not classes."""
@@ -132,11 +138,7 @@ def _learners() -> ModuleType:
     return learners
 
 
-@coercion("Classifier")
-def _classifier(value: Any) -> Classifier:
-    if isinstance(value, Classifier):
-        return value
-    raise InvalidTypeError
+accepts("Classifier", Classifier)
 
 
 # --- making classifiers
@@ -483,15 +485,8 @@ def classify(source: Image, classifier: Classifier, name: str) -> Image:
     def output(rows: Array) -> Array:
         return classifier.output(rows, "Image.classify")
 
-    names = _trained_schema(classifier, "Image.classify")
-    return per_pixel(source, names, output, name, _pixel_type(classifier))
-
-
-def _trained_schema(classifier: Classifier, caller: str) -> list[str]:
-    names = classifier.schema
-    if names is None:
-        raise EarthEngineError(f"{caller}: The classifier has not been trained.")
-    return names
+    inputs = classifier.inputs("Image.classify")
+    return per_pixel(source, inputs, output, name, _pixel_type(classifier))
 
 
 def per_pixel(
@@ -526,8 +521,8 @@ def classify_features(features: Collection, classifier: Classifier, name: str) -
     def output(rows: Array) -> Array:
         return classifier.output(rows, caller).astype(kind.dtype)
 
-    names = _trained_schema(classifier, caller)
-    return features.with_elements(per_feature(features, names, output, name, caller))
+    inputs = classifier.inputs(caller)
+    return features.with_elements(per_feature(features, inputs, output, name, caller))
 
 
 FEATURES = 2**12  # computed at once

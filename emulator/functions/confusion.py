@@ -12,7 +12,7 @@ from emulator.functions.statistics import ratio
 from emulator.functions.training import is_number
 from emulator.functions.values import Collection, property_of
 from emulator.raster import DOUBLE, Array, PixelType
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import accepts, algorithm
 
 MAX_CLASS = 10_000  # a matrix of the classes up to it takes 800 MB; ours
 
@@ -36,11 +36,7 @@ class ConfusionMatrix:
         return np.diagonal(self.counts)
 
 
-@coercion("ConfusionMatrix")
-def _matrix(value: Any) -> ConfusionMatrix:
-    if isinstance(value, ConfusionMatrix):
-        return value
-    raise InvalidTypeError
+accepts("ConfusionMatrix", ConfusionMatrix)
 
 
 @algorithm("ConfusionMatrix")

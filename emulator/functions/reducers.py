@@ -16,7 +16,7 @@ import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator, memory_exceeded
 from emulator.raster import Array, Band, Pixels, PixelType, combined, ones
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
+from emulator.registry import accepts, algorithm, coerce, lookup
 
 MAX_COUNT = 2**16  # inputs, steps or copies of one reducer (a choice of ours)
 MAX_RECORDS = 2**22  # records that one reducer keeps of a region (a choice of ours)
@@ -77,11 +77,7 @@ class Reducer:
 Make = Callable[..., Reducer]
 
 
-@coercion("Reducer")
-def _reducer(value: Any) -> Reducer:
-    if isinstance(value, Reducer):
-        return value
-    raise InvalidTypeError
+accepts("Reducer", Reducer)
 
 
 def named(name: str) -> Reducer:

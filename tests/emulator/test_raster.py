@@ -112,7 +112,6 @@ def test_what_is_written_comes_back(stored, tmp_path):
 
 def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeypatch):
     monkeypatch.setattr(raster, "TILE", 16)
-    monkeypatch.setattr(raster.PixelBox.tiles, "__defaults__", (16,))
     box = raster.PixelBox(GRID, SIZE, SIZE)
     source = stored_band(stored)
     shares = np.random.default_rng(1).random((SIZE, SIZE)).astype("float32")
@@ -132,7 +131,7 @@ def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeyp
     assert np.abs(back.mask - expected).max() <= 1 / 255
 
 
-def test_tiles_make_up_the_whole(stored, monkeypatch):
+def test_tiles_make_up_the_whole(stored):
     image = raster.Image([stored_band(stored)])
     box = raster.PixelBox(GRID, SIZE, SIZE)
     [whole] = raster.read(image, box)
