@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from starlette.types import ASGIApp
 
-from emulator import clock, faults, tasks
+from emulator import PROJECT, clock, faults, tasks
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import MAX_ASSETS, MAX_BYTES, AssetStore
 from emulator.assets.store import SCHEMA as ASSETS_SCHEMA
@@ -44,7 +44,7 @@ class Options:
 
     data: Path
     scenes: Sequence[Path] = ()
-    project: str = "demo-project"
+    project: str = PROJECT
     metadata_only: bool = False
     max_queued: int = tasks.MAX_QUEUED
     ceiling_per_user: bool = False

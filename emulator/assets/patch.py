@@ -1,12 +1,14 @@
-"""Partial updates of an asset's properties: the update masks of assets.patch."""
+"""Partial updates of an asset's properties and bands: the update masks of assets.patch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from emulator import fields
 from emulator.errors import EarthEngineError
+from emulator.stored import StoredBand
 
-ALL_PROPERTIES = "properties"
+ALL_PROPERTIES, BANDS = "properties", "bands"
 #: The times of an asset are properties to an expression.
 TIMES = {"startTime": "system:time_start", "endTime": "system:time_end"}
 EVERYTHING = (ALL_PROPERTIES, *TIMES)
@@ -33,6 +35,16 @@ def patched_properties(
         if value is not None:
             patched[key] = value
     return patched
+
+
+def renamed_bands(
+    bands: Sequence[StoredBand], changes: Mapping[str, Any]
+) -> tuple[StoredBand, ...]:
+    """Return the bands with other names, which are all that can be changed of them."""
+    names = [fields.text(band, "id") for band in fields.messages(changes, BANDS)]
+    if len(names) != len(bands) or len(set(names)) != len(names):
+        raise EarthEngineError(f"The image needs {len(bands)} band names that differ.")
+    return tuple(replace(band, name=name) for band, name in zip(bands, names, strict=True))
 
 
 def checked_properties(properties: Mapping[str, Any]) -> dict[str, Any]:

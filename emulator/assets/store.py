@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from emulator.assets.patch import patched_properties
+from emulator.assets.patch import BANDS, patched_properties, renamed_bands
 from emulator.clock import timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
@@ -110,8 +110,8 @@ class AssetStore:
         database: Database,
         folder: Path,
         project: str,
-        max_bytes: int = MAX_BYTES,
-        max_assets: int = MAX_ASSETS,
+        max_bytes: int,
+        max_assets: int,
     ) -> None:
         self.root = f"projects/{project}/assets"
         self._database = database
@@ -215,13 +215,17 @@ class AssetStore:
 
     def update(self, name: str, changes: Mapping[str, Any], paths: Sequence[str]) -> Asset:
         """Change the fields of an asset that an update mask's paths name."""
+        others = [path for path in paths if path != BANDS]
         with self._database.write() as connection:
-            asset = self.get(name)
-            properties = patched_properties(asset.properties, changes, paths)
-            asset = replace(asset, properties=properties, update_time=timestamp())
+            asset = replace(self.get(name), update_time=timestamp())
+            if BANDS in paths:
+                asset = replace(asset, bands=renamed_bands(asset.bands, changes))
+            if others or not paths:
+                properties = patched_properties(asset.properties, changes, others)
+                asset = replace(asset, properties=properties)
             connection.execute(
-                "UPDATE assets SET properties = ?, update_time = ? WHERE name = ?",
-                [json.dumps(properties), asset.update_time, name],
+                "UPDATE assets SET properties = ?, bands = ?, update_time = ? WHERE name = ?",
+                [json.dumps(asset.properties), _encode_bands(asset.bands), asset.update_time, name],
             )
         return asset
 
@@ -239,23 +243,6 @@ class AssetStore:
             connection.execute(
                 "INSERT OR REPLACE INTO policies VALUES (?, ?)", [name, json.dumps(dict(policy))]
             )
-
-    def rename_bands(self, name: str, names: Sequence[str]) -> Asset:
-        """Give the bands of an image other names."""
-        with self._database.write() as connection:
-            asset = self.get(name)
-            if len(names) != len(asset.bands) or len(set(names)) != len(names):
-                raise EarthEngineError(
-                    f"Asset '{name}' needs {len(asset.bands)} band names that differ."
-                )
-            pairs = zip(asset.bands, names, strict=True)
-            bands = tuple(replace(band, name=new) for band, new in pairs)
-            asset = replace(asset, bands=bands, update_time=timestamp())
-            connection.execute(
-                "UPDATE assets SET bands = ?, update_time = ? WHERE name = ?",
-                [_encode_bands(bands), asset.update_time, name],
-            )
-        return asset
 
     def delete(self, name: str) -> None:
         """Delete an image, or a folder or collection that is empty."""

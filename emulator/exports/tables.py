@@ -23,15 +23,15 @@ from emulator.exports.destinations import (
     new_files,
 )
 from emulator.fields import Json
-from emulator.functions.values import Collection
+from emulator.functions.values import Collection, Feature
 from emulator.tasks import Output, Progress, Task
 
 #: The columns that are no properties (https://developers.google.com/earth-engine/guides/exporting_tables).
 INDEX = "system:index"
 GEOMETRY = ".geo"
 
-Feature = dict[str, Any]
-Writer = Callable[[TextIO, Iterable[Feature], Sequence[str] | None], None]
+Row = dict[str, Any]  # a GeoJSON feature
+Writer = Callable[[TextIO, Iterable[Row], Sequence[str] | None], None]
 
 
 class TableExports:
@@ -55,7 +55,7 @@ class TableExports:
         collection = engine.evaluate(task.request["expression"], self._catalogue)
         if not isinstance(collection, Collection):
             raise EarthEngineError("Invalid export: the expression is not a collection.")
-        features = _features(collection, task.progress)
+        features = _rows(collection, task.progress)
         selectors = fields.texts(task.request, "selectors") or None
         destination = self._destinations.of(task.request)
         if isinstance(destination, AssetName):
@@ -64,7 +64,7 @@ class TableExports:
         return _files(destination, features, selectors, suffix, write)
 
     def _asset(
-        self, destination: AssetName, features: Iterable[Feature], selectors: Sequence[str] | None
+        self, destination: AssetName, features: Iterable[Row], selectors: Sequence[str] | None
     ) -> NewAsset:
         store = self._destinations.store
         asset = Asset(destination.name, "TABLE", timestamp())
@@ -75,21 +75,27 @@ class TableExports:
         return NewAsset(asset, destination.overwrite, store)
 
 
-def _features(collection: Collection, progress: Progress) -> Iterator[Feature]:
-    """Yield features as GeoJSON in longitude and latitude."""
-    for number, element in enumerate(collection):
+def geojson(element: Any) -> Row:
+    """Return an element in longitude and latitude with straight edges (RFC 7946)."""
+    row: Row = engine.to_json(Feature(element.properties, None))
+    shape = element.footprint
+    row["geometry"] = json.loads(shapely.to_geojson(shape.lonlat)) if shape else None
+    return row
+
+
+def with_ids(elements: Iterable[Any]) -> Iterator[Row]:
+    """Yield elements as GeoJSON; one without an index gets its number as its id."""
+    for number, element in enumerate(elements):
+        yield {"id": str(number), **geojson(element)}
+
+
+def _rows(collection: Collection, progress: Progress) -> Iterator[Row]:
+    for row in with_ids(collection):
         progress.report(0.0)  # how many will come is not known
-        properties = engine.to_json(dict(element.properties))
-        shape = element.footprint
-        yield {
-            "type": "Feature",
-            "geometry": json.loads(shapely.to_geojson(shape.lonlat)) if shape else None,
-            "id": str(properties.pop(INDEX, number)),
-            "properties": properties,
-        }
+        yield row
 
 
-def _placed(features: Iterable[Feature], selectors: Sequence[str] | None) -> Iterator[Feature]:
+def _placed(features: Iterable[Row], selectors: Sequence[str] | None) -> Iterator[Row]:
     """Yield the features of a table asset, which all must lie somewhere."""
     for feature in features:
         if feature["geometry"] is None:
@@ -97,7 +103,7 @@ def _placed(features: Iterable[Feature], selectors: Sequence[str] | None) -> Ite
         yield _selected(feature, selectors)
 
 
-def _selected(feature: Feature, selectors: Sequence[str] | None) -> Feature:
+def _selected(feature: Row, selectors: Sequence[str] | None) -> Row:
     if selectors is None:
         return feature
     kept = {key: value for key, value in feature["properties"].items() if key in selectors}
@@ -113,7 +119,7 @@ def _format(request: Json) -> str:
 
 def _files(
     files: Files,
-    features: Iterable[Feature],
+    features: Iterable[Row],
     selectors: Sequence[str] | None,
     suffix: str,
     write: Writer,
@@ -126,7 +132,7 @@ def _files(
     return new
 
 
-def _write_csv(file: TextIO, features: Iterable[Feature], selectors: Sequence[str] | None) -> None:
+def _write_csv(file: TextIO, features: Iterable[Row], selectors: Sequence[str] | None) -> None:
     """Write rows; without selectors the first feature says which columns there are."""
     features = iter(features)
     first = next(features, None)
@@ -146,9 +152,7 @@ def _cell(value: Any) -> str:
     return json.dumps(value)
 
 
-def _write_geojson(
-    file: TextIO, features: Iterable[Feature], selectors: Sequence[str] | None
-) -> None:
+def _write_geojson(file: TextIO, features: Iterable[Row], selectors: Sequence[str] | None) -> None:
     """Write a FeatureCollection feature by feature."""
     file.write('{"type": "FeatureCollection", "features": [')
     for number, feature in enumerate(features):

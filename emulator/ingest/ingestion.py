@@ -7,6 +7,7 @@ from typing import Any
 from emulator import band_files, fields, raster
 from emulator.assets import documents
 from emulator.assets.buckets import Buckets
+from emulator.assets.patch import TIMES
 from emulator.assets.store import Asset, AssetStore
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError
@@ -54,12 +55,11 @@ class Ingestion:
 
     def create_external(self, name: str, body: Json, overwrite: bool) -> Asset:
         """Make an image as assets.create could, before there was image.importExternal."""
-        snake = fields.mapping(body, "cloud_storage_location")
-        uris = fields.texts(fields.mapping(body, "cloudStorageLocation") or snake, "uris")
+        body = fields.in_camel_case(body)
+        uris = fields.texts(fields.mapping(body, "cloudStorageLocation"), "uris")
         if len(uris) != 1:
             raise EarthEngineError("An image needs a cloudStorageLocation with one URI.")
-        kept = ("properties", "startTime", "endTime", "start_time", "end_time")
-        manifest = {key: body[key] for key in kept if key in body}
+        manifest = {key: body[key] for key in ("properties", *TIMES) if key in body}
         manifest |= {"name": name, "tilesets": [{"sources": [{"uris": uris}]}]}
         return self.import_external({"imageManifest": manifest, "overwrite": overwrite})
 

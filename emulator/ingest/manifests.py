@@ -190,23 +190,20 @@ def image_manifest(content: Json) -> ImageManifest:
     ]
     if len({band.id for band in bands}) < len(bands):
         raise EarthEngineError("The bands of an image manifest must have different IDs.")
-    result = ImageManifest(
+    mask = _mask_band(manifest, where)
+    for tileset_id in [*(band.tileset for band in bands), *([mask.tileset] if mask else ())]:
+        if tileset_id not in by_id:
+            raise EarthEngineError(f"There is no tileset with ID '{tileset_id}'.")
+    return ImageManifest(
         fields.text(manifest, "name"),
         _properties(manifest),
         by_id,
         bands,
-        _mask_band(manifest, where),
+        mask,
         _footprint(manifest, where),
         missing,
         policy,
     )
-    for tileset_id in [
-        *(b.tileset for b in bands),
-        *([result.mask.tileset] if result.mask else ()),
-    ]:
-        if tileset_id not in by_id:
-            raise EarthEngineError(f"There is no tileset with ID '{tileset_id}'.")
-    return result
 
 
 def table_manifest(content: Json) -> TableManifest:

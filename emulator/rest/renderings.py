@@ -13,7 +13,7 @@ from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.fields import Json
 from emulator.rest import pixels, table_files
-from emulator.rest.server import Call, Content, Method
+from emulator.rest.server import Call, Content, Method, custom
 
 #: Requests that are remembered; Earth Engine forgets them after some hours.
 MAX_REMEMBERED = 1000
@@ -34,6 +34,7 @@ class Renderings:
     def methods(self) -> list[Method]:
         """Return the API methods."""
         project = "/v1/projects/{project}"
+        thumbnail, table = f"{project}/thumbnails/{{id}}", f"{project}/tables/{{id}}"
         tile = f"{project}/maps/{{id}}/tiles/{{zoom}}/{{x}}/{{y}}"
         moving = [
             Method(f"{kind}.create", "POST", f"{project}/{kind}", _refuse)
@@ -41,23 +42,11 @@ class Renderings:
         ]
         return [
             Method("thumbnails.create", "POST", f"{project}/thumbnails", self._create_thumbnail),
-            Method(
-                "thumbnails.getPixels",
-                "GET",
-                f"{project}/thumbnails/{{id}}:getPixels",
-                self._get_thumbnail,
-                heavy=True,
-            ),
+            custom(thumbnail, "thumbnails.getPixels", self._get_thumbnail, "GET", heavy=True),
             Method("maps.create", "POST", f"{project}/maps", self._create_map),
             Method("maps.tiles.get", "GET", tile, self._get_tile, heavy=True),
             Method("tables.create", "POST", f"{project}/tables", self._create_table),
-            Method(
-                "tables.getFeatures",
-                "GET",
-                f"{project}/tables/{{id}}:getFeatures",
-                self._get_features,
-                heavy=True,
-            ),
+            custom(table, "tables.getFeatures", self._get_features, "GET", heavy=True),
             *moving,
         ]
 

@@ -72,6 +72,9 @@ class Content:
     media_type: str = "application/json"
 
 
+Handler = Callable[[Call], Mapping[str, Any] | Content]
+
+
 @dataclass(frozen=True)
 class Method:
     """One API method: its id, the requests it takes and the function that answers them."""
@@ -79,10 +82,15 @@ class Method:
     id: str
     verb: str
     path: str
-    handle: Callable[[Call], Mapping[str, Any] | Content]
-    heavy: bool = field(default=False, kw_only=True)  # evaluates an expression
+    handle: Handler
+    heavy: bool = field(default=False, kw_only=True)  # evaluates, on a deep stack
     counted: bool = field(default=True, kw_only=True)  # part of Earth Engine's surface
     reads: bool = field(default=False, kw_only=True)  # a POST that public assets allow
+
+
+def custom(resource: str, name: str, handle: Handler, verb: str = "POST", **traits: bool) -> Method:
+    """Return a custom method (https://google.aip.dev/136): image.export is …/image:export."""
+    return Method(name, verb, f"{resource}:{name.partition('.')[2]}", handle, **traits)
 
 
 class Server:

@@ -427,6 +427,16 @@ def test_table_has_geometries_of_a_column(bucket, name):
     assert features[1]["properties"] == {"id": 2}
 
 
+@pytest.mark.parametrize("text", ["here", '{"type": "Point"}', '{"a":' * 100_000, "POINT (1"])
+def test_what_is_no_geometry_is_named(bucket, name, text):
+    path = bucket / "odd.csv"
+    path.write_text(f"id;shape\n1;{text}\n")
+    source = {"uris": [uri(path)], "csvDelimiter": ";", "csvQualifier": "|"}
+    source["primaryGeometryColumn"] = "shape"
+    operation = ended(ee.data.startTableIngestion("", {"name": name, "sources": [source]}))
+    assert f"in '{uri(path)}' is not a geometry" in operation["error"]["message"]
+
+
 def test_table_of_projected_coordinates(bucket, name):
     features = ingest_table(
         name, "e,n\n500000,5000000\n", bucket, xColumn="e", yColumn="n", crs=CRS

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 import zipfile
 
 import ee
@@ -11,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import requests
+from conftest import end
 from rasterio.io import MemoryFile
 
 PROJECT = "demo-project"
@@ -36,14 +36,6 @@ def compute(image, grid=None, **request):
     return ee.data.computePixels(
         {"expression": image, "fileFormat": "NUMPY_NDARRAY"} | grids | request
     )
-
-
-def finish(task):
-    """Run a task to its end."""
-    task.start()
-    while task.active():
-        time.sleep(0.02)
-    assert task.status()["state"] == "COMPLETED", task.status()["error_message"]
 
 
 def shown(picture):
@@ -84,7 +76,8 @@ def test_crs_alone_keeps_the_scale(ee_emulator):
 def test_asset_pixels_in_a_region(ee_emulator):
     name = f"projects/{PROJECT}/assets/pixels"
     task = ee.batch.Export.image.toAsset(clipped(), assetId=name)
-    finish(task)
+    task.start()
+    assert end(task)["state"] == "COMPLETED"
     pixels = ee.data.getPixels({"assetId": name, "fileFormat": "NUMPY_NDARRAY"})
     assert pixels["x"][0].tolist() == list(range(5, 100, 10))
     corner = ee.Geometry.Rectangle([20, 20, 60, 60], "EPSG:3857", False)
@@ -330,7 +323,8 @@ def test_images_are_computed(ee_emulator):
 def test_features_of_an_asset_are_listed_filtered_and_paged(ee_emulator):
     name = f"projects/{PROJECT}/assets/listed"
     task = ee.batch.Export.table.toAsset(table(), assetId=name)
-    finish(task)
+    task.start()
+    assert end(task)["state"] == "COMPLETED"
     page = ee.data.listFeatures({"assetId": name, "pageSize": 2})
     assert [feature["properties"]["n"] for feature in page["features"]] == [0, 1]
     rest = ee.data.listFeatures({"assetId": name, "pageToken": page["nextPageToken"]})

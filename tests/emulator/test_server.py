@@ -125,6 +125,7 @@ def test_it_says_so_when_other_machines_can_reach_it(tmp_path):
         (["--project", "demo"], "'demo' is no project id"),
         (["--scenes", "missing"], "missing/scenes.json does not exist"),
         (["--host", "192.0.2.1"], "Cannot assign requested address"),
+        (["--port", "65536"], "port must be 0-65535"),
     ],
 )
 def test_wrong_arguments_are_explained(tmp_path, arguments, message):
