@@ -14,17 +14,8 @@ from emulator.functions.elementwise import number_type, union
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import select
 from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    BYTE,
-    Array,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    Reader,
-    combined,
-    pointwise,
-)
+from emulator.grids import PixelBox
+from emulator.raster import BYTE, Array, Band, Image, Pixels, Reader, combined, pointwise
 from emulator.registry import algorithm
 
 RGB = ("vis-red", "vis-green", "vis-blue")
