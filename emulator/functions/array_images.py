@@ -14,8 +14,9 @@ from emulator.array_pixels import assembled, by_value
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions import arrays
 from emulator.functions.arrays import DECOMPOSITIONS, BlockOperation
+from emulator.functions.composites import by_name
 from emulator.functions.elementwise import cast_image, cast_values, pairs, union
-from emulator.functions.images import by_name, constant, image, with_each
+from emulator.functions.images import constant, image, with_each
 from emulator.functions.kernels import Kernel
 from emulator.functions.values import Collection
 from emulator.raster import (

@@ -1,10 +1,9 @@
-"""Images: loading, bands, masks, grids, and reductions of stacks."""
+"""Images: loading, bands, masks and grids."""
 
 import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +17,18 @@ from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.arrays import EEArray
 from emulator.functions.elementwise import (
     cast_band,
-    cast_values,
-    index_of,
     number_type,
     pairs,
     rounded_values,
     union,
 )
 from emulator.functions.geometry import EQUAL_AREA, Geometry, burnt
-from emulator.functions.reducers import Reducer, check_bands, named
 from emulator.functions.values import Collection, catalogue, not_found
 from emulator.patterns import compiled, replaced, selects
 from emulator.raster import (
     BOOLEAN,
     DEFAULT_GRID,
     DOUBLE,
-    FLOAT,
-    UNBOUNDED,
     Array,
     Band,
     Grid,
@@ -43,23 +37,19 @@ from emulator.raster import (
     Pixels,
     PixelType,
     Reader,
-    combined,
     constant_band,
     coordinates,
     export_grid,
     footprint,
-    is_uniform,
     is_valid_everywhere,
     masked_outside,
     ones,
     pixel_positions,
-    pointwise,
     reprojected,
     require_scalars,
-    together,
     typed,
 )
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
 from emulator.stored import StoredBand, StoredImage
 
 LOADED_IMAGES = 4096  # kept, so that a season of scenes is not made anew by every graph
@@ -78,7 +68,7 @@ def image(value: Any) -> Image:
         case list():
             return add_all([image(item) for item in value])
         case Collection(of_images=True):
-            return mosaic(value)
+            return lookup("ImageCollection.mosaic").call({"collection": value})
     raise InvalidTypeError
 
 
@@ -632,281 +622,3 @@ def _fitted(
         height = max(1, round((north - south) / side))
     transform = ((east - west) / width, 0.0, west, 0.0, (south - north) / height, north)
     return PixelBox(Grid(crs, transform), width, height)
-
-
-# --- reductions
-
-
-def stacked(
-    bands: Sequence[Sequence[Band]],
-    reducer: Reducer,
-    names: Sequence[str],
-    template: Band = UNBOUNDED,
-) -> list[Band]:
-    """Return a band for each output of a reducer; `bands` are those of each input."""
-    if any(band.pixel_type.dimensions for each in bands for band in each) and _picks(reducer):
-        return [_picked(bands[0], reducer, template).renamed(name) for name in names]
-    inputs = [band for each in bands for band in each]
-    kinds = [union(*[band.pixel_type for band in each]) for each in bands]
-    results = reducer.kinds(kinds[0])
-    if reducer.elementwise:
-        results = [replace(kind, dimensions=kinds[0].dimensions) for kind in results]
-
-    def compute(box: PixelBox, read: Reader) -> list[Pixels]:
-        values, weights = [], []
-        for each, kind in zip(bands, kinds, strict=True):
-            pixels = [read(band, box) for band in each]
-            values.append(_stacked_data([p.data for p in pixels], kind))
-            weights.append(_stacked_masks([p.mask for p in pixels]))
-        return reducer.pixels(values, weights)
-
-    outputs = together(template, inputs, compute, results)
-    return [output.renamed(name) for output, name in zip(outputs, names, strict=True)]
-
-
-def _picks(reducer: Reducer) -> bool:
-    return reducer.outputs[0] in ("first", "firstNonNull", "last", "lastNonNull")
-
-
-def _picked(bands: Sequence[Band], reducer: Reducer, template: Band) -> Band:
-    """Return the first or last valid pixels of bands of arrays."""
-    inputs = bands if reducer.outputs[0].startswith("first") else bands[::-1]
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        data, mask = read(inputs[0], box)
-        for band in inputs[1:]:
-            below = read(band, box)
-            data = choose(mask > 0, data, below.data)
-            mask = np.where(mask > 0, mask, below.mask)
-        return Pixels(data, mask)
-
-    return template.derived(compute, inputs, union(*[b.pixel_type for b in bands]))
-
-
-def _stacked_data(data: Sequence[Array], kind: PixelType) -> Array:
-    """Stack images; those of one value each take no more memory than the values."""
-    if all(is_uniform(array) for array in data):
-        values = np.array([array.flat[0] for array in data], dtype=kind.dtype)
-        return np.broadcast_to(values[:, None, None], (len(data), *data[0].shape))
-    return np.stack(data, dtype=kind.dtype, casting="unsafe")
-
-
-def _stacked_masks(masks: Sequence[Array]) -> Array:
-    if all(is_valid_everywhere(m) for m in masks):
-        return ones((len(masks), *masks[0].shape))
-    return np.stack(masks)
-
-
-@algorithm("Image.reduce")
-def reduce_bands(source: Image, reducer: Reducer) -> Image:
-    if reducer.inputs != 1:
-        raise EarthEngineError("Image.reduce: The reducer must have a single input.")
-    first = first_band("reduce", source)
-    return source.with_bands(stacked([source.bands], reducer, reducer.outputs, template=first))
-
-
-def by_name(collection: Collection) -> dict[str, list[Band]]:
-    """Return the bands of all images of a collection by their names."""
-    bands: dict[str, list[Band]] = {}
-    for item in collection:
-        for band in image(item).bands:
-            bands.setdefault(band.name, []).append(band)
-    return bands
-
-
-@algorithm("ImageCollection.reduce")
-def reduce_collection(collection: Collection, reducer: Reducer, parallel_scale: float) -> Image:
-    bands = by_name(collection)
-    if reducer.inputs == 1:
-        return Image(
-            [
-                band
-                for name, each in bands.items()
-                for band in stacked([each], reducer, [f"{name}_{o}" for o in reducer.outputs])
-            ]
-        )
-    check_bands("ImageCollection.reduce", reducer, len(bands))
-    return Image(stacked(list(bands.values()), reducer, reducer.outputs))
-
-
-def _shortcut(name: str) -> Callable[[Collection], Image]:
-    """Reduce each band and keep its name, as `ImageCollection.median()` and others do."""
-
-    def reduce(collection: Collection) -> Image:
-        reducer = named(name)
-        return Image(
-            [
-                band
-                for key, each in by_name(collection).items()
-                for band in stacked([each], reducer, [key])
-            ]
-        )
-
-    return reduce
-
-
-for _name in ("min", "max", "count", "sum", "product", "mean", "and", "or", "median", "mode"):
-    algorithm(f"reduce.{_name}")(_shortcut(_name))
-
-
-@algorithm("ImageCollection.mosaic")
-def mosaic(collection: Collection) -> Image:
-    return _shortcut("last")(collection)
-
-
-@algorithm("ImageCollection.qualityMosaic")
-def quality_mosaic(collection: Collection, quality: str) -> Image:
-    """Take every pixel's bands from the image where the quality is highest."""
-    images = [image(item) for item in collection]
-    ranks = [matching(item, quality)[0] for item in images]
-
-    def best(box: PixelBox, read: Reader) -> Pixels:
-        highest, position = np.full(box.shape, -np.inf), np.full(box.shape, -1)
-        for i, band in enumerate(ranks):
-            data, mask = read(band, box)
-            better = (mask > 0) & ((data > highest) | (position < 0))
-            highest, position = np.where(better, data, highest), np.where(better, i, position)
-        return Pixels(position, ones(box.shape))
-
-    chosen = Band("", DOUBLE, DEFAULT_GRID, best, ranks)
-
-    def from_best(name: str, bands: dict[int, Band]) -> Band:
-        kind = union(*[band.pixel_type for band in bands.values()])
-
-        def compute(box: PixelBox, read: Reader) -> Pixels:
-            position = read(chosen, box).data
-            data, mask = np.zeros(box.shape, kind.dtype), np.zeros(box.shape, np.float32)
-            for i, band in bands.items():
-                pixels, here = read(band, box), position == i
-                np.copyto(data, pixels.data, where=here, casting="unsafe")
-                np.copyto(mask, pixels.mask, where=here)
-            return Pixels(data, mask)
-
-        return Band(name, kind, DEFAULT_GRID, compute, [chosen, *bands.values()])
-
-    named_bands: dict[str, dict[int, Band]] = {}
-    for i, item in enumerate(images):
-        for band in item.bands:
-            named_bands.setdefault(band.name, {})[i] = band
-    return Image([from_best(name, bands) for name, bands in named_bands.items()])
-
-
-@algorithm("ImageCollection.toBands")
-def to_bands(collection: Collection) -> Image:
-    return Image(
-        [
-            band.renamed(f"{item.properties.get('system:index')}_{band.name}")
-            for item in collection
-            for band in item.bands
-        ]
-    )
-
-
-# --- arithmetic that is not element-wise only
-
-
-@algorithm("Image.normalizedDifference")
-def normalized_difference(source: Image, names: list[str] | None) -> Image:
-    a, b = select(source, names or [0, 1], None).bands
-    require_scalars([a, b])
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        first, second = read(a, box), read(b, box)
-        x, y = first.data.astype(np.float32), second.data.astype(np.float32)
-        total = x + y
-        data = np.divide(x - y, total, out=np.zeros(box.shape, np.float32), where=total != 0)
-        mask = combined([first.mask, second.mask])
-        negative = (x < 0) | (y < 0)
-        return Pixels(data, mask * ~negative if negative.any() else mask)
-
-    kind = PixelType("float", -1, 1)
-    band = Band("nd", kind, a.grid, compute, [a, b], a.extent)
-    return Image([band], index_of(source), source.footprint)
-
-
-@algorithm("Image.clamp")
-def clamp(source: Image, low: float, high: float) -> Image:
-    return source.with_bands(
-        [
-            pointwise(b, [b], lambda data, t=b.pixel_type: cast_values(np.clip(data, low, high), t))
-            for b in source.bands
-        ]
-    )
-
-
-@algorithm("Image.unitScale")
-def unit_scale(source: Image, low: float, high: float) -> Image:
-    def scaled(band: Band) -> Band:
-        kind = DOUBLE if band.pixel_type.precision == "double" else FLOAT
-        return pointwise(
-            band, [band], lambda data: (data.astype(kind.dtype) - low) / (high - low), kind
-        )
-
-    return source.with_bands([scaled(band) for band in source.bands])
-
-
-@algorithm("Image.remap")
-def remap(source: Image, old: list[float], new: list[float], default: Any, name: Any) -> Image:
-    if len(old) != len(new):
-        raise EarthEngineError("Image.remap: 'from' and 'to' must have the same length.")
-    [band] = matching(source, 0 if name is None else name)
-    require_scalars([band])
-    order = np.argsort(old)
-    keys, targets = np.asarray(old)[order], np.asarray(new)[order]
-    kind = union(*[number_type(v) for v in [*new, *([] if default is None else [default])]])
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        pixels = read(band, box)
-        where = np.minimum(np.searchsorted(keys, pixels.data), len(keys) - 1)
-        known = keys[where] == pixels.data
-        data = np.where(known, targets[where], 0 if default is None else default)
-        mask = pixels.mask * known if default is None else pixels.mask
-        return Pixels(data.astype(kind.dtype), mask)
-
-    derived = band.derived(compute, [band], kind).renamed("remapped")
-    return source.with_bands([derived])
-
-
-# What lies outside the range of a piecewise linear function becomes.
-OUTSIDE = ("extrapolate", "clamp", "mask", "input")
-
-
-@algorithm("Image.interpolate")
-def interpolate(source: Image, x: list[float], y: list[float], behavior: str) -> Image:
-    if len(x) != len(y) or len(x) < 2 or np.any(np.diff(x) <= 0):
-        raise EarthEngineError(
-            "Image.interpolate: x must be strictly increasing, and as long as y (at least 2)."
-        )
-    if behavior not in OUTSIDE:
-        raise EarthEngineError(f"Image.interpolate: Unknown behavior '{behavior}'.")
-    slopes = np.diff(y) / np.diff(x)
-    band = first_band("interpolate", source)
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        data, mask = read(band, box)
-        data = data.astype(float)
-        inside = (data >= x[0]) & (data <= x[-1])
-        if behavior == "extrapolate":
-            piece = np.clip(np.searchsorted(x, data, side="right") - 1, 0, len(slopes) - 1)
-            return Pixels(np.take(y, piece) + slopes[piece] * (data - np.take(x, piece)), mask)
-        values = np.interp(data, x, y)
-        if behavior == "input":
-            values = np.where(inside, values, data)
-        return Pixels(values, mask * inside if behavior == "mask" else mask)
-
-    return source.with_bands([band.derived(compute, [band], DOUBLE)])
-
-
-@algorithm("Image.polynomial")
-def polynomial(source: Image, coefficients: list[float]) -> Image:
-    return source.with_bands(
-        [
-            pointwise(
-                band,
-                [band],
-                lambda data: np.polynomial.polynomial.polyval(data.astype(float), coefficients),
-                DOUBLE,
-            )
-            for band in source.bands
-        ]
-    )
