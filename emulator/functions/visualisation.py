@@ -23,6 +23,7 @@ from emulator.raster import (
     Image,
     PixelBox,
     Pixels,
+    PixelType,
     Reader,
     combined,
     pointwise,
@@ -192,9 +193,7 @@ def draw(collection: Collection, color: str, point_radius: int, stroke_width: in
         drawn = [_drawn_wide(shape, point_radius, stroke_width, box) for shape in shapes]
         covered = np.zeros(box.shape, np.float32)
         if drawn := [shape for shape in drawn if not shape.is_empty]:
-            covered = rasterize(
-                drawn, out_shape=box.shape, transform=Affine(*box.transform), dtype="float32"
-            )
+            covered = rasterize(drawn, out_shape=box.shape, transform=box.affine, dtype="float32")
         return Pixels(np.full(box.shape, value, np.uint8), covered)
 
     return Image(
