@@ -93,7 +93,10 @@ def load_image(stored: StoredImage) -> Image:
 
 @algorithm("Image.loadGeoTIFF")
 def load_geotiff(uri: str) -> Image:
-    path = catalogue().geotiff(uri)
+    try:
+        path = catalogue().geotiff(uri)
+    except EarthEngineError as error:  # a 404 of the object, not of this request
+        raise EarthEngineError(f"Image.loadGeoTIFF: {error.message}") from error
     try:
         with rasterio.open(path, driver="GTiff") as file:
             stored = [_file_band(file, path, index) for index in file.indexes]
