@@ -154,6 +154,10 @@ def within_count(count: float) -> int:
     return int(count)
 
 
+#: Algorithms whose lists may have nulls, as their descriptions say.
+WITH_NULL_ITEMS = frozenset({"Reducer.setOutputs"})
+
+
 @functools.cache
 def signatures() -> dict[str, dict[str, Any]]:
     """Return the published signatures by algorithm name (packaged with the client)."""
@@ -176,13 +180,14 @@ def lookup(name: str) -> Algorithm:
     if name not in _functions:
         raise NotImplementedByEmulator(f"Algorithm {name}")
     function, lazy = _functions[name]
-    parameters = tuple(_parameter(argument) for argument in signature.get("arguments", ()))
+    nulls = name in WITH_NULL_ITEMS
+    parameters = tuple(_parameter(given, nulls) for given in signature.get("arguments", ()))
     return Algorithm(name, function, parameters, frozenset(p.name for p in parameters), lazy)
 
 
-def _parameter(argument: Mapping[str, Any]) -> Parameter:
+def _parameter(argument: Mapping[str, Any], null_items: bool) -> Parameter:
     declared = argument["type"].replace("<unknown bands>", "")
-    coerce = _coercion(declared)
+    coerce = _coercion(declared.partition("<")[0] if null_items else declared)
     default = argument.get("defaultValue")
     if default is not None and coerce is not None:
         default = coerce(default)

@@ -9,6 +9,8 @@ import numpy as np
 
 Pyramiding = Literal["MEAN", "MODE", "SAMPLE"]
 PYRAMIDING: tuple[Pyramiding, ...] = get_args(Pyramiding)
+UNSPECIFIED_POLICY = "PYRAMIDING_POLICY_UNSPECIFIED"
+UNSUPPORTED_POLICIES = ("MAX", "MIN")  # GDAL makes no such overviews
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class StoredImage:
     bands: tuple[StoredBand, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)
     footprint: Mapping[str, Any] | None = None  # GeoJSON geometry, EPSG:4326; None: unbounded
-    update_time: str = "1970-01-01T00:00:00.000000Z"
+    update_time: str = "1970-01-01T00:00:00Z"
     size_bytes: int = 0
     available_after: int = 0  # days of the emulator's clock since it started
 

@@ -26,7 +26,13 @@ from emulator.exports.destinations import (
     new_files,
 )
 from emulator.fields import Json
-from emulator.stored import PYRAMIDING, Pyramiding, StoredBand
+from emulator.stored import (
+    PYRAMIDING,
+    UNSPECIFIED_POLICY,
+    UNSUPPORTED_POLICIES,
+    Pyramiding,
+    StoredBand,
+)
 from emulator.tasks import Output, Progress, Task
 
 #: Pixels of an export that does not say (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
@@ -205,8 +211,12 @@ def _pyramiding(request: Json) -> dict[str, Pyramiding]:
     options = fields.mapping(request, "assetExportOptions")
     policies: dict[str, Pyramiding] = {".default": options.get("pyramidingPolicy", "MEAN")}
     policies.update(fields.mapping(options, "pyramidingPolicyOverrides"))
-    for policy in policies.values():
-        if policy not in PYRAMIDING:
+    for band, policy in policies.items():
+        if policy in UNSUPPORTED_POLICIES:
+            raise NotImplementedByEmulator(f"Pyramiding policy {policy}")
+        if policy == UNSPECIFIED_POLICY:
+            policies[band] = "MEAN"
+        elif policy not in PYRAMIDING:
             raise EarthEngineError(f"Invalid pyramiding policy {policy!r:.60}.")
     return policies
 

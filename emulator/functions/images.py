@@ -88,7 +88,10 @@ def load_image(stored: StoredImage) -> Image:
 
 @algorithm("Image.loadGeoTIFF")
 def load_geotiff(uri: str) -> Image:
-    path = catalogue().geotiff(uri)
+    try:
+        path = catalogue().geotiff(uri)
+    except EarthEngineError as error:  # a 404 of the object, not of this request
+        raise EarthEngineError(f"Image.loadGeoTIFF: {error.message}") from error
     try:
         with rasterio.open(path, driver="GTiff") as file:
             stored = [_file_band(file, path, index) for index in file.indexes]
@@ -323,8 +326,17 @@ def add_all(images: Sequence[Image]) -> Image:
 @algorithm("Image.cast")
 def cast(source: Image, types: Mapping[str, Any], order: list[str] | None) -> Image:
     kinds = {name: coerce("PixelType", kind) for name, kind in types.items()}
-    bands = select(source, order, None).bands if order else source.bands
-    return source.with_bands([cast_band(b, kinds.get(b.name, b.pixel_type)) for b in bands])
+    bands = {b.name: cast_band(b, kinds.get(b.name, b.pixel_type)) for b in source.bands}
+    added = Image([constant_band(name, 0, kinds[name]) for name in sorted(kinds.keys() - bands)])
+    bands |= {band.name: band for band in update_mask(added, constant(0)).bands}
+    if order is None:
+        return source.with_bands(list(bands.values()))
+    if sorted(order) != sorted(bands):
+        raise EarthEngineError(
+            f"Image.cast: The band order [{', '.join(order)}] must have all bands of the result: "
+            f"[{', '.join(bands)}]."
+        )
+    return source.with_bands([bands[name] for name in order])
 
 
 @algorithm("Image.metadata")
@@ -347,7 +359,22 @@ def _mask_type(band: Band) -> Band:
 def mask(source: Image, new: Image | None) -> Image:
     if new is None:
         return source.with_bands([_mask_type(band) for band in source.bands])
-    return source.with_bands(_masked(source, new, lambda old, wanted: wanted))
+    emptied = source.with_bands([_emptied(band) for band in source.bands])
+    return source.with_bands(_masked(emptied, new, lambda old, wanted: wanted))
+
+
+def _emptied(band: Band) -> Band:
+    """Put what is closest to zero in the band's type where a band is masked."""
+    if band.pixel_type.dimensions:
+        return band
+    low, high = band.pixel_type.min, band.pixel_type.max
+    nearest = 0 if low is None else np.clip(0, low, high)
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        data, mask = read(band, box)
+        return Pixels(np.where(mask > 0, data, data.dtype.type(nearest)), mask)
+
+    return band.derived(compute, [band])
 
 
 @algorithm("Image.updateMask")

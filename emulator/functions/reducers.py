@@ -400,7 +400,7 @@ def group(reducer: Reducer, field: int, name: str) -> Reducer:
 
 
 @makes("setOutputs")
-def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
+def set_outputs(reducer: Reducer, names: list[str | None]) -> Reducer:
     if len(names) != len(reducer.outputs):
         raise EarthEngineError(
             f"Reducer.setOutputs: Expected {len(reducer.outputs)} names, got {len(names)}."
@@ -413,7 +413,7 @@ def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
 
     return replace(
         reducer,
-        outputs=tuple(names[i] for i in keep),
+        outputs=tuple(coerce("String", names[i]) for i in keep),
         finish=finish,
         types=tuple(reducer.types[i] for i in keep),
         empty=tuple(_empty(reducer)[i] for i in keep),

@@ -142,6 +142,8 @@ def property_of(element: Any, name: str) -> Any:
         return element.properties[name]
     if name == "system:id":
         return element.id
+    if name == "system:band_names":
+        return getattr(element, "names", None)
     if name in ("system:footprint", ".geo", ".all"):
         return element.footprint
     return None

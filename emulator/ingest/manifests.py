@@ -14,7 +14,7 @@ from emulator import fields
 from emulator.assets.patch import TIMES, checked_properties
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.fields import Json
-from emulator.stored import PYRAMIDING, Pyramiding
+from emulator.stored import PYRAMIDING, UNSPECIFIED_POLICY, UNSUPPORTED_POLICIES, Pyramiding
 
 PROPERTY_KEY = re.compile(r"[A-Za-z0-9_]+")
 SYSTEM_KEYS = (
@@ -25,7 +25,6 @@ SYSTEM_KEYS = (
     "system:tags",
     "system:provider_url",
 )
-UNSPECIFIED_POLICY = "PYRAMIDING_POLICY_UNSPECIFIED"
 #: DataType -> numpy's name; the reference and the guide name floats differently.
 DATA_TYPES = {
     "INT8": "int8",
@@ -289,9 +288,10 @@ def _missing(message: Json, where: str) -> list[float] | None:
 
 
 def _policy(message: Json, default: Pyramiding) -> Pyramiding:
-    policy: Any = fields.choice(
-        message, "pyramidingPolicy", [*PYRAMIDING, UNSPECIFIED_POLICY], default
-    )
+    known = [*PYRAMIDING, *UNSUPPORTED_POLICIES, UNSPECIFIED_POLICY]
+    policy: Any = fields.choice(message, "pyramidingPolicy", known, default)
+    if policy in UNSUPPORTED_POLICIES:
+        raise NotImplementedByEmulator(f"Pyramiding policy {policy}")
     return default if policy == UNSPECIFIED_POLICY else policy
 
 

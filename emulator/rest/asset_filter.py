@@ -209,6 +209,8 @@ class _Parser:
         if name in self._fields:
             return self._fields[name]
         prefix, _, key = name.partition(".")
+        if not self._fields and prefix != "properties":
+            prefix, key = "properties", name  # features have nothing else
         if prefix != "properties" or not key:
             raise self._error(f"there is no field '{name}'", place)
         return lambda one: one.properties.get(key)

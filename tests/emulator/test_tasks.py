@@ -43,7 +43,7 @@ def test_export_makes_an_image_asset(name):
     assert end(task)["state"] == "COMPLETED"
     asset = ee.data.getAsset(f"{ROOT}/{name}")
     assert asset["properties"] == {"key": "value"}
-    assert asset["startTime"] == "2018-01-01T00:00:00.000000Z"
+    assert asset["startTime"] == "2018-01-01T00:00:00Z"
     assert int(asset["sizeBytes"]) > 0
     [band] = asset["bands"]
     assert band["id"] == "seven"
@@ -51,6 +51,14 @@ def test_export_makes_an_image_asset(name):
     assert band["pyramidingPolicy"] == "MODE"
     assert band["grid"]["dimensions"] == {"width": 100, "height": 50}
     assert band["grid"]["affineTransform"]["translateY"] == 500
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"), [("max", "not implemented"), ("least", "Invalid pyramiding policy")]
+)
+def test_pyramiding_policies_are_checked_at_once(name, policy, message):
+    with pytest.raises(ee.EEException, match=message):
+        export(name, ee.Image.constant(7), pyramidingPolicy={".default": policy}).start()
 
 
 def test_exported_pixels_are_read_back(name):
