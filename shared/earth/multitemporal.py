@@ -150,6 +150,6 @@ def cloudy(scored: ee.Image, rules: ScoreRules) -> ee.Image:
         .gt(rules.difference)
         .And(scored.select(BRIGHTNESS).gt(rules.brightness))
     )
-    options = {"radius": rules.opening, "kernelType": "circle", "units": "pixels"}
-    eroded = above.focalMin(**options).updateMask(above.mask())
-    return eroded.focalMax(**options).updateMask(above.mask())
+    circle = ee.Kernel.circle(rules.opening, "pixels")
+    eroded = above.reduceNeighborhood(ee.Reducer.min(), circle, skipMasked=True)
+    return eroded.reduceNeighborhood(ee.Reducer.max(), circle, skipMasked=True)
