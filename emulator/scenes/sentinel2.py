@@ -15,6 +15,9 @@ BANDS = {
     "B6": (740, 20), "B7": (783, 20), "B8": (842, 10), "B8A": (865, 20), "B9": (945, 60),
     "B10": (1375, 60), "B11": (1610, 20), "B12": (2190, 20),
 }  # fmt: skip
+#: When a detector's bands look at a place, from the first, B2, to the last, B9, 2.6 s later: 0 to 1
+#: (ESA User Handbook).
+LOOK = np.array([0.97, 0.0, 0.2, 0.38, 0.45, 0.55, 0.65, 0.1, 0.75, 1.0, 0.3, 0.5, 0.85])
 #: Quality band -> (type, pixel in m), after the spectral ones (Earth Engine catalogue).
 QUALITY = {
     "QA10": ("uint16", 10), "QA20": ("uint32", 20), "QA60": ("uint16", 60),
