@@ -3,7 +3,8 @@
 Each cover mixes two spectra of `spectra`, one without and one with green leaves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 
 from emulator.scenes.noise import ranks, turbulence
+from emulator.scenes.sentinel2 import SEASON_DAYS, SEASON_START
 from emulator.scenes.spectra import NAMES, REFLECTANCE, snow
 
 
@@ -64,12 +66,9 @@ PHENOLOGY = np.array([
 ])  # fmt: skip
 #: Share of the ground whose snow the satellite sees: crowns hide it, water has none.
 OPENNESS = np.array([0.35, 0.15, 1, 1, 1, 0, 0.7, 0.8, 0.3, 1, 0.9], np.float32)
-#: Height (m) above which snow lies, by day of year: late winter, and one early fall of snow.
-SNOW_LINE = ((60, 72, 88, 100, 292, 302), (540, 620, 800, 1500, 1500, 640))
 SNOW_LINE_WIDTH = 25.0  # m over which the cover thins out
 #: Slope of the spectrum of the forest's edges: smoother than turbulence.
 PATCHES = 3.6
-VALLEY_M, PEAK_M = 300.0, 900.0
 #: Strongest glint of water.
 GLINT = 0.25
 #: Share of the woods' range beyond which the tops are rock.
@@ -81,9 +80,59 @@ SNOW_GRAIN, SNOW_SOOT = 5e-4, 0.5
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A kind of region: when it is seen, how high it is, and what covers it."""
+
+    start: datetime
+    days: int  # of first passes
+    heights: tuple[float, float]  # m, valley and peak
+    #: Height (m) above which snow lies, by day of year.
+    snow_line: tuple[tuple[float, ...], tuple[float, ...]]
+    under_water: float = 0.025  # share of the square
+    instead: dict[Cover, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+
+
+NO_SNOW = ((1,), (1e5,))
+_PAVEMENT, _SAND = ("desert pavement",), ("quartz sand",)
+#: By name. All are seen from the same place, so that a desert has the sun of 46° N.
+KINDS = {
+    # Late winter's snow goes, and some falls early in autumn.
+    "foothills": Kind(
+        SEASON_START, SEASON_DAYS, (300, 900),
+        ((60, 72, 88, 100, 292, 302), (540, 620, 800, 1500, 1500, 640)),
+    ),
+    "winter": Kind(
+        datetime(2018, 1, 3, tzinfo=UTC), 70, (500, 1500),
+        ((1, 15, 25, 40, 50, 75), (900, 500, 450, 1000, 600, 1100)),
+    ),
+    "desert": Kind(
+        SEASON_START, SEASON_DAYS, (300, 600), NO_SNOW, 0.0,
+        {
+            Cover.DECIDUOUS: (_PAVEMENT, ("desert pavement", "shrub")),
+            Cover.CONIFEROUS: (("red sand",), ("red sand",)),
+            Cover.WINTER_CROP: (_SAND, _SAND),
+            Cover.SUMMER_CROP: (("playa clay",), ("broadleaf crop",)),
+            Cover.GRASSLAND: (("quartz sand", "dry grass"), ("savanna",)),
+            Cover.WATER: (("salt, dry", "salt, wet"), ("salt, wet",)),
+            Cover.SAND: (("white sand",), ("white sand",)),
+            Cover.ROCK: (("basalt",), ("basalt",)),
+        },
+    ),
+    "coast": Kind(
+        SEASON_START, SEASON_DAYS, (0, 250), NO_SNOW, 0.45,
+        {
+            Cover.WATER: (("clear deep water", "lake water"), ("turbid water", "green water")),
+            Cover.SAND: (("white sand", "beach, wet"), ("white sand", "beach, wet")),
+        },
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Landscape:
     """Fields of shape (rows, columns): cover classes, heights (m), and what varies in a class."""
 
+    kind: Kind
     cover: np.ndarray
     bare: np.ndarray  # (13, rows, columns) reflectance without green leaves
     green: np.ndarray  # the same in full leaf
@@ -120,42 +169,45 @@ class Landscape:
 
     def snow(self, day_of_year: float) -> np.ndarray:
         """Return the share of each pixel that is seen to be under snow."""
-        above = self.height - np.interp(day_of_year, *SNOW_LINE)
+        above = self.height - np.interp(day_of_year, *self.kind.snow_line)
         return (expit(above / SNOW_LINE_WIDTH) * OPENNESS[self.cover]).astype(np.float32)
 
 
-def make_landscape(rng: Generator, size: int) -> Landscape:
-    """Return a square of hills, forest, fields, villages, a lake and a river."""
+def make_landscape(rng: Generator, size: int, kind: Kind = KINDS["foothills"]) -> Landscape:
+    """Return a square of hills, forest, fields, villages, a lake and a river, or their like."""
     shape = (size, size)
     relief = ranks(turbulence(rng, shape, size, slope=4))
     fields, numbers = _fields(rng, size)
-    cover = _cover(rng, relief, fields)
+    cover = _cover(rng, relief, fields, kind.under_water)
     in_field = np.isin(cover, (Cover.WINTER_CROP, Cover.SUMMER_CROP, Cover.GRASSLAND))
     per_field = rng.standard_normal((4, numbers.max() + 1), dtype=np.float32)[:, numbers] * in_field
     texture = turbulence(rng, shape, 40) + rng.standard_normal(shape, dtype=np.float32) / 2
-    bare, green = _spectra(cover, per_field[3] + 0.3 * texture)
+    bare, green = _spectra(kind, cover, per_field[3] + 0.3 * texture)
     grain = rng.standard_normal(shape, dtype=np.float32)
     return Landscape(
+        kind=kind,
         cover=cover,
         bare=bare,
         green=green,
-        height=VALLEY_M + (PEAK_M - VALLEY_M) * relief,
+        height=kind.heights[0] + (kind.heights[1] - kind.heights[0]) * relief,
         delay=6 * per_field[0] + 2 * texture + 10 * (relief - 0.5),
         vigour=1 + 0.06 * per_field[1] + 0.03 * texture,
         brightness=np.exp(0.07 * per_field[2] + 0.05 * texture + 0.03 * grain),
     )
 
 
-def _spectra(cover: np.ndarray, soil: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _spectra(kind: Kind, cover: np.ndarray, soil: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what covers reflect bare and green, (13, rows, columns); `soil` runs dark to white."""
+    rows = [kind.instead.get(which, SPECTRA[which]) for which in Cover]
     bare, green = (
         np.array([np.mean([_row(name) for name in names], 0) for names in column], np.float32)
-        for column in zip(*SPECTRA, strict=True)
+        for column in zip(*rows, strict=True)
     )
     soils = np.array([_row(name) for name in SOILS])
     places = np.linspace(-2, 2, len(SOILS))
     ploughed = np.stack([np.interp(soil, places, band) for band in soils.T])
-    fields = np.isin(cover, (Cover.WINTER_CROP, Cover.SUMMER_CROP))
+    crops = {Cover.WINTER_CROP, Cover.SUMMER_CROP} - kind.instead.keys()
+    fields = np.isin(cover, list(crops))
     return np.where(fields, ploughed, bare.T[:, cover]).astype(np.float32), green.T[:, cover]
 
 
@@ -163,7 +215,9 @@ def _row(name: str) -> np.ndarray:
     return REFLECTANCE[NAMES.index(name)]
 
 
-def _cover(rng: Generator, relief: np.ndarray, fields: np.ndarray) -> np.ndarray:
+def _cover(
+    rng: Generator, relief: np.ndarray, fields: np.ndarray, under_water: float
+) -> np.ndarray:
     """Return the cover: fields in the plain, forest on the hills, water at the bottom."""
     shape = relief.shape
     woods = ranks(relief + 0.25 * turbulence(rng, shape, 50, PATCHES))
@@ -183,7 +237,7 @@ def _cover(rng: Generator, relief: np.ndarray, fields: np.ndarray) -> np.ndarray
     river = _from_river(rng, shape)
     banks = turbulence(rng, shape, 30) > 0.5
     cover[(river < 4.3) & banks] = Cover.SAND
-    cover[(relief < 0.025) | (river < 2.3)] = Cover.WATER
+    cover[(relief < under_water) | (river < 2.3)] = Cover.WATER
     return cover
 
 

@@ -116,16 +116,18 @@ class Acquisition:
         } | view
 
 
-def acquisitions(count: int, tile: str = "33TVL") -> Iterator[Acquisition]:
-    """Yield `count` passes over the season, the two orbits in turn, equally far apart."""
+def acquisitions(
+    count: int, tile: str = "33TVL", start: datetime = SEASON_START, days: int = SEASON_DAYS
+) -> Iterator[Acquisition]:
+    """Yield `count` passes over some days, the two orbits in turn, equally far apart."""
     passes = -(-count // len(ORBITS))
-    if passes > SEASON_DAYS:
-        raise ValueError(f"{count} images of one tile: at most {SEASON_DAYS * len(ORBITS)}.")
-    revisit = timedelta(days=(SEASON_DAYS - 1) // max(passes - 1, 1))
+    if passes > days:
+        raise ValueError(f"{count} images of one tile: at most {days * len(ORBITS)}.")
+    revisit = timedelta(days=(days - 1) // max(passes - 1, 1))
     for index in range(count):
         cycle, place = divmod(index, len(ORBITS))
         orbit = ORBITS[place]
-        yield Acquisition(orbit, SEASON_START + orbit.first_pass + cycle * revisit, tile)
+        yield Acquisition(orbit, start + orbit.first_pass + cycle * revisit, tile)
 
 
 def sun(time: datetime, lon: float, lat: float) -> tuple[float, float]:

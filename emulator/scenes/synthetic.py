@@ -21,7 +21,7 @@ from numpy.random import Generator
 from emulator.scenes import cloud_score, weather
 from emulator.scenes.atmosphere import SKIES, Sky, clear_air, draw_weather, make_air
 from emulator.scenes.folder import LON_LAT, MANIFEST, lon_lat
-from emulator.scenes.landscape import Landscape, make_landscape
+from emulator.scenes.landscape import KINDS, Landscape, make_landscape
 from emulator.scenes.optics import B10_LEAK
 from emulator.scenes.relief import on_slopes, shifted
 from emulator.scenes.sentinel2 import (
@@ -102,22 +102,27 @@ class Observation:
     snow: np.ndarray
 
 
-def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) -> Path:
+def write_region(
+    out: Path, seed: int = 0, images: int = 50, size: int = 256, kind: str = "foothills"
+) -> Path:
     """Write `out`/scenes and its neighbours unless they are there; return `out`/scenes.
 
     Scenes hold reflectance × 10000 (uint16, 0 is no data); truth holds the class (`Truth`) and
     the clear-sky NDVI × 10000 (int16). Both have the same ids and `size` × `size` 10 m pixels, and
     so has the cloud score of those images that get one. The weather has an image for every day.
+    `kind` is one of `KINDS`.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}.")
     scenes, truth, scores, _ = folders = [out / name for name in FOLDERS]
     made_by = {"generator": GENERATOR, "version": VERSION}
-    made_by |= {"seed": seed, "images": images, "size": size}
+    made_by |= {"seed": seed, "images": images, "size": size, "kind": kind}
     if _prepare(scenes, made_by):
         return scenes
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(np.random.SeedSequence([seed]))
-    landscape, skies = make_landscape(rng, size), _skies(rng, images)
+    landscape, skies = make_landscape(rng, size, KINDS[kind]), _skies(rng, images)
 
     def write(index: int, acquisition: Acquisition) -> dict[str, Any]:
         # From 1: a sequence that ends in 0 is the one without it, which made the land.
@@ -133,7 +138,7 @@ def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) ->
             _write_tiff(scores / f"{acquisition.id}.tif", score, cloud_score.NODATA)
         return entry
 
-    passes = list(acquisitions(images))
+    passes = list(acquisitions(images, start=KINDS[kind].start, days=KINDS[kind].days))
     with ThreadPoolExecutor(WORKERS) as pool:
         entries = list(pool.map(write, range(images), passes))
     _write_manifest(truth, TRUTH_COLLECTION, TRUTH_BANDS, entries, made_by)
@@ -228,7 +233,9 @@ def observe(
         [Truth.NODATA, Truth.CLOUD, Truth.SHADOW, Truth.THIN_CLOUD, Truth.SNOW],
         Truth.CLEAR,
     )  # fmt: skip
-    red, infrared = clear_air(weather, position, size).seen(land[RED_INFRARED], relief, height, RED_INFRARED)
+    red, infrared = clear_air(weather, position, size).seen(
+        land[RED_INFRARED], relief, height, RED_INFRARED
+    )
     ndvi = (infrared - red) / (infrared + red)
     clear = (1 - opacity) * (1 - shade)
     return Observation(_sense(reflectance, rng), truth, ndvi, valid, clear, snow)
@@ -381,12 +388,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--size", type=int, default=256, help="pixels of 10 m")
+    parser.add_argument("--kind", choices=KINDS, default="foothills")
     parser.add_argument("--metadata-only", type=int, metavar="N", help="N images without pixels")
     arguments = parser.parse_args()
     if arguments.metadata_only:
         scenes = write_metadata_only(arguments.out, arguments.metadata_only, arguments.seed)
     else:
-        scenes = write_region(arguments.out, arguments.seed, arguments.images, arguments.size)
+        size, kind = arguments.size, arguments.kind
+        scenes = write_region(arguments.out, arguments.seed, arguments.images, size, kind)
     sys.stdout.write(f"{scenes}\n")
 
 
