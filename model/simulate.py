@@ -269,9 +269,10 @@ def _clouds(skies: Skies, rng: Generator, often: float = 1) -> tuple[Clouds, Ski
         np.clip(10e-6 * np.exp(0.35 * rng.standard_normal((n, 1))), 4e-6, 25e-6),
         np.clip(28e-6 * np.exp(0.4 * rng.standard_normal((n, 1))), 8e-6, 80e-6),
         skies.cos_sun[:, None],
-        # Lit and unlit sides, and the angle of view.
-        np.clip(np.exp(0.18 * rng.standard_normal((n, 1))), 0.55, 1.35),
+        optics.CLOUD_BACKWARD * np.clip(np.exp(0.35 * rng.standard_normal((n, 1))), 0.4, 1.8),
     )
+    sides = np.clip(np.exp(0.15 * rng.standard_normal((n, 1))), 0.55, 1.25)
+    layer = layer._replace(reflectance=layer.reflectance * sides)
     edge = cloudy & (rng.random(n) < broken)
     covered = np.where(cloudy, np.where(edge, rng.random(n), 1), 0)
     sunward = np.where(edge, rng.random(n) < 0.5, cloudy)
