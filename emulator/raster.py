@@ -13,21 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import quote
 
 import numpy as np
 import pyproj
 import rasterio
-import rasterio.shutil
 from affine import Affine
-from rasterio.enums import MaskFlags
-from rasterio.windows import Window
 
 from emulator.array_pixels import BlockFunction, aligned, is_ragged, over_arrays
-from emulator.assets.buckets import check_generation
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
-from emulator.stored import StoredBand
 
 Transform = tuple[float, float, float, float, float, float]
 Array = np.ndarray
@@ -36,8 +30,6 @@ TILE = 512  # pixels on a side; what is held in memory at once
 ARRAY_TILE = 256  # the same where pixels are arrays: 60 dates of 8 bands take 250 MB
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 MAX_GATHERED = 2**26  # pixels of an own grid that one tile may need
-STRIP = 2**22  # pixels of a file that are aggregated at once into a coarser level
-OPAQUE = 255  # a mask of 1 in a file
 OUTLINE_POINTS = 8  # per side: a projected edge is a curve in longitude and latitude
 EARTH_RADIUS = 6378137.0  # metres, WGS 84 semi-major axis: one degree is 111,319.49 m
 
@@ -88,6 +80,10 @@ class Grid:
         """The nominal length of a pixel's side in metres."""
         return math.sqrt(abs(self.affine.determinant)) * metres_per_unit(self.crs)
 
+    def changed(self, change: Affine) -> Self:
+        """Return the grid whose columns and rows `change` turns into this one's."""
+        return replace(self, transform=tuple(self.affine @ change)[:6])
+
     def at_scale(self, metres: float) -> Self:
         """Return north-up square pixels whose edges are multiples of the scale."""
         side = metres / metres_per_unit(self.crs)
@@ -114,9 +110,25 @@ class PixelBox:
         return self.height, self.width
 
     @property
-    def transform(self) -> Transform:
+    def affine(self) -> Affine:
         """The transform of the box's own pixels, whose first is 0, 0."""
-        return tuple(self.grid.affine @ Affine.translation(self.x, self.y))[:6]
+        return self.grid.affine @ Affine.translation(self.x, self.y)
+
+    @property
+    def transform(self) -> Transform:
+        """The same as numbers."""
+        return tuple(self.affine)[:6]
+
+    @property
+    def corners(self) -> "PixelBox":
+        """The box whose pixels' centres are the corners of this one's pixels."""
+        grid = self.grid.changed(Affine.translation(-0.5, -0.5))
+        return PixelBox(grid, self.width + 1, self.height + 1, self.x, self.y)
+
+    def bounds(self, crs: str) -> tuple[float, float, float, float]:
+        """Return the least and greatest x and y of the box in a reference system."""
+        x, y = _outline(self, crs)
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     def padded(self, columns: int, rows: int) -> "PixelBox":
         """Return the box with so many more pixels on every side."""
@@ -128,12 +140,20 @@ class PixelBox:
             self.y - rows,
         )
 
-    def tiles(self, side: int = TILE) -> Iterator["PixelBox"]:
+    def moved(self, columns: int, rows: int) -> "PixelBox":
+        """Return the box so many pixels further on."""
+        return replace(self, x=self.x + columns, y=self.y + rows)
+
+    def strips(self, rows: int) -> Iterator["PixelBox"]:
+        """Yield boxes of at most so many rows that cover the box, from the first row on."""
+        for y in range(self.y, self.y + self.height, rows):
+            yield replace(self, y=y, height=min(rows, self.y + self.height - y))
+
+    def tiles(self, side: int) -> Iterator["PixelBox"]:
         """Yield tiles that cover the box, row by row."""
-        for y in range(self.y, self.y + self.height, side):
+        for strip in self.strips(side):
             for x in range(self.x, self.x + self.width, side):
-                width = min(side, self.x + self.width - x)
-                yield PixelBox(self.grid, width, min(side, self.y + self.height - y), x, y)
+                yield replace(strip, x=x, width=min(side, self.x + self.width - x))
 
     def intersection(self, other: "PixelBox | None") -> "PixelBox":
         """Return the pixels that are in both boxes of a grid; None: the whole grid."""
@@ -239,7 +259,11 @@ def _dtype(precision: str, low: float | None, high: float | None) -> np.dtype:
 FLOAT = PixelType("float")
 DOUBLE = PixelType("double")
 INT64 = PixelType("int", -(2**63), 2**63 - 1)
+BYTE = PixelType("int", 0, 255)
 BOOLEAN = PixelType("int", 0, 1)
+INDEX = PixelType("int", 0, 2**31 - 1)  # of counts, positions and lengths
+VECTOR = PixelType("double", dimensions=1)
+MATRIX = PixelType("double", dimensions=2)
 
 
 class Pixels(NamedTuple):
@@ -262,6 +286,14 @@ def is_uniform(values: Array) -> bool:
 def is_valid_everywhere(mask: Array) -> bool:
     """Tell cheaply whether a mask was made by `ones`."""
     return mask.size > 0 and not any(mask.strides) and mask.flat[0] == 1
+
+
+def joined_strips(strips: Iterable[Sequence[Pixels]]) -> list[Pixels]:
+    """Return the bands of a box from those of its strips, from the first row on."""
+    return [
+        Pixels(*(np.concatenate(parts) for parts in zip(*band, strict=True)))
+        for band in zip(*strips, strict=True)
+    ]
 
 
 def combined(masks: Iterable[Array]) -> Array:
@@ -312,7 +344,7 @@ class Band:
 
     def on_grid(self, grid: Grid) -> "Band":
         """Return the band with another default grid."""
-        extent = self.extent and PixelBox.around(grid, _bounds(self.extent, grid.crs))
+        extent = self.extent and PixelBox.around(grid, self.extent.bounds(grid.crs))
         return Band(self.name, self.pixel_type, grid, self.compute, self.inputs, extent)
 
     def derived(
@@ -473,17 +505,27 @@ def several(
     compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
     kinds: Sequence[PixelType],
 ) -> list[Band]:
-    """Return bands that are computed together from others, like the first of these."""
+    """Return bands that are computed together from bands of numbers, like the first of these."""
     require_scalars(bands)
+    return together(bands[0], bands, compute, kinds)
+
+
+def together(
+    template: Band,
+    inputs: Sequence[Band],
+    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
+    kinds: Sequence[PixelType],
+) -> list[Band]:
+    """Return bands like a template that are computed together."""
     # The reader passes pixels on: here a tuple of those of all outputs.
-    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
+    whole = template.derived(lambda box, read: tuple(compute(box, read)), inputs)
 
     def output(index: int, kind: PixelType) -> Band:
         def pick(box: PixelBox, read: Reader) -> Pixels:
-            data, mask = read(together, box)[index]
-            return Pixels(data.astype(kind.dtype, copy=False), mask)
+            data, mask = read(whole, box)[index]
+            return Pixels(typed(data, kind), mask)
 
-        return bands[0].derived(pick, [together], kind)
+        return template.derived(pick, [whole], kind)
 
     return [output(index, kind) for index, kind in enumerate(kinds)]
 
@@ -512,6 +554,10 @@ def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Ban
         return Pixels(np.broadcast_to(content, box.shape + content.shape), ones(box.shape))
 
     return Band(name, pixel_type, DEFAULT_GRID, compute)
+
+
+#: The template of bands without an extent or a grid of their own.
+UNBOUNDED = constant_band("", 0, DOUBLE)
 
 
 def reprojected(band: Band, grid: Grid) -> Band:
@@ -545,7 +591,7 @@ def masked_outside(band: Band, extent: PixelBox) -> Band:
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = read(band, box)
         columns, rows = pixel_positions(box, extent.grid)
-        inside = _within(columns - extent.x, extent.width) & _within(rows - extent.y, extent.height)
+        inside = within(columns - extent.x, extent.width) & within(rows - extent.y, extent.height)
         if inside.all():
             return pixels
         return Pixels(pixels.data, pixels.mask * inside.astype(np.float32))
@@ -553,53 +599,9 @@ def masked_outside(band: Band, extent: PixelBox) -> Band:
     return Band(band.name, band.pixel_type, extent.grid, compute, [band], extent)
 
 
-def _within(positions: Array, count: int) -> Array:
+def within(positions: Array, count: int) -> Array:
+    """Tell which positions are among a number of columns or rows."""
     return (positions >= 0) & (positions < count)
-
-
-def stored_band(stored: StoredBand) -> Band:
-    """Return the band of a file, read at the nearest pixel of the fitting pyramid level."""
-    grid, file_grid = (Grid(stored.crs, t) for t in (stored.own_transform, stored.transform))
-    pixel_type = PixelType.of(stored.dtype)
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        factor = _stored_factor(box.grid, grid, stored)
-        columns, rows = pixel_positions(box, file_grid)
-        valid = _within(columns, stored.width) & _within(rows, stored.height)
-        if stored.path is None or not valid.any():
-            valid = valid & (stored.nodata != 0)
-            zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
-            return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
-        if stored.uri:
-            check_generation(stored.uri, stored.path)
-        if stored.make and not stored.path.exists():
-            stored.make()
-        columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
-        rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
-        left, top = int(columns.min()), int(rows.min())
-        width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
-        level = _read_level(read, stored, factor, left, top, width, height)
-        pixels = _take(level, rows - top, columns - left)
-        if valid.all():
-            return pixels
-        return Pixels(pixels.data, pixels.mask * valid.astype(np.float32))
-
-    return Band(stored.name, pixel_type, grid, compute, (), PixelBox(grid, *stored.own_size))
-
-
-def _take(pixels: Pixels, rows: Array, columns: Array) -> Pixels:
-    """Return pixels at rows and columns, without copying when they are all in order."""
-    if rows.shape[1] == 1 and columns.shape[0] == 1:
-        shape = rows.shape[0], columns.shape[1]
-        if shape == pixels.data.shape and _consecutive(rows) and _consecutive(columns):
-            return pixels
-        if is_valid_everywhere(pixels.mask):
-            return Pixels(pixels.data[rows, columns], ones(shape))
-    return Pixels(pixels.data[rows, columns], pixels.mask[rows, columns])
-
-
-def _consecutive(indices: Array) -> bool:
-    return bool(np.all(np.diff(indices.ravel()) == 1))
 
 
 def pyramid_factor(wanted: Grid, grid: Grid) -> int:
@@ -611,102 +613,6 @@ def pyramid_factor(wanted: Grid, grid: Grid) -> int:
     """
     ratio = wanted.scale / grid.scale * (1 + 1e-9)
     return int(2 ** max(0, math.floor(math.log2(ratio))))
-
-
-def _stored_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
-    """Return the side, in the file's pixels, of a pixel of the level to read."""
-    if wanted.scale * (1 + 1e-9) < grid.scale:
-        return 1
-    coarsest = int(2 ** math.floor(math.log2(min(stored.own_size))))
-    return stored.oversampled * min(pyramid_factor(wanted, grid), coarsest)
-
-
-def _read_level(
-    read: Reader,
-    stored: StoredBand,
-    factor: int,
-    left: int,
-    top: int,
-    width: int,
-    height: int,
-) -> Pixels:
-    if factor == 1:
-        return _read_window(read, stored, Window(left, top, width, height))
-    dtype = np.dtype(stored.dtype)
-    data, mask = np.zeros((height, width), dtype), np.zeros((height, width), np.float32)
-    columns = min((left + width) * factor, stored.width) - left * factor
-    step = max(1, STRIP // (columns * factor))
-    for first in range(0, height, step):
-        count = min(step, height - first)
-        start = (top + first) * factor
-        rows = min(count * factor, stored.height - start)
-        strip = _read_window(read, stored, Window(left * factor, start, columns, rows))
-        part = slice(first, first + count)
-        data[part], mask[part] = _aggregate(strip, factor, (count, width), stored.pyramiding)
-    return Pixels(data, mask)
-
-
-def _read_window(read: Reader, stored: StoredBand, window: Window) -> Pixels:
-    dataset = read.dataset(stored.path)
-    data = dataset.read(stored.index, window=window)
-    mask = _read_mask(read, stored, window, data)
-    if stored.shift:
-        data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
-    return Pixels(data, mask)
-
-
-def _read_mask(read: Reader, stored: StoredBand, window: Window, data: Array) -> Array:
-    dataset, index = read.dataset(stored.path), stored.index
-    flags = dataset.mask_flag_enums[index - 1]
-    nodata = stored.nodata
-    if nodata is None and flags == [MaskFlags.nodata] and data.dtype.kind in "iu":
-        nodata = dataset.nodatavals[index - 1]
-    if stored.fractional:
-        mask = read.dataset(mask_path(stored.path)).read(1, window=window)
-    elif nodata is not None:
-        valid = data != nodata
-        return ones(data.shape) if valid.all() else valid.astype(np.float32)
-    elif MaskFlags.all_valid in flags:
-        return ones(data.shape)
-    else:
-        mask = dataset.read_masks(index, window=window)
-    return ones(data.shape) if mask.min() == OPAQUE else mask / np.float32(OPAQUE)
-
-
-def _aggregate(
-    strip: Pixels, factor: int, shape: tuple[int, int], policy: str
-) -> tuple[Array, Array]:
-    """Return values and masks of a level's rows, from the strip of pixels they cover."""
-    if policy == "SAMPLE":
-        return strip.data[::factor, ::factor], strip.mask[::factor, ::factor]
-    data, weights = _blocks(strip.data, factor, shape), _blocks(strip.mask, factor, shape)
-    total = weights.sum(axis=-1, dtype=np.float64)
-    share = (total / factor**2).astype(np.float32)
-    if policy == "MODE":
-        return _mode(data, weights), share
-    mean = (data * weights).sum(axis=-1, dtype=np.float64) / np.where(total > 0, total, 1)
-    return (np.rint(mean) if data.dtype.kind in "iu" else mean), share
-
-
-def _blocks(pixels: Array, factor: int, shape: tuple[int, int]) -> Array:
-    """Return (rows, columns, factor²) blocks, with zeros where they reach over the edge."""
-    height, width = shape
-    missing = height * factor - pixels.shape[0], width * factor - pixels.shape[1]
-    if any(missing):
-        pixels = np.pad(pixels, [(0, n) for n in missing])
-    return pixels.reshape(height, factor, width, factor).swapaxes(1, 2).reshape(*shape, -1)
-
-
-def _mode(values: Array, weights: Array) -> Array:
-    """Return the heaviest value of each block, of equals the smallest."""
-    kinds = np.unique(values[weights > 0])
-    mode = np.zeros(values.shape[:2], values.dtype)
-    heaviest = np.zeros(values.shape[:2])
-    for kind in kinds:
-        weight = ((values == kind) * weights).sum(axis=-1)
-        mode = np.where(weight > heaviest, kind, mode)
-        heaviest = np.maximum(weight, heaviest)
-    return mode
 
 
 def export_grid(image: Image) -> PixelBox:
@@ -725,14 +631,13 @@ def export_grid(image: Image) -> PixelBox:
 def read(image: Image, box: PixelBox) -> list[Pixels]:
     """Return the pixels of every band in a box."""
     require_scalars(image.bands)
-    parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
-    if len(parts) == 1:
-        return parts[0][1]
     whole = [
         Pixels(np.zeros(box.shape, band.pixel_type.dtype), np.zeros(box.shape, np.float32))
         for band in image.bands
     ]
-    for tile, tile_pixels in parts:
+    for tile, tile_pixels in read_tiles(image.bands, box):
+        if tile == box:
+            return tile_pixels
         where = tile.slices_in(box)
         for target, pixels in zip(whole, tile_pixels, strict=True):
             target.data[where], target.mask[where] = pixels
@@ -757,139 +662,7 @@ def typed(data: Array, kind: PixelType) -> Array:
     return data if is_ragged(data) else data.astype(kind.dtype, copy=False)
 
 
-@on_deep_stack
-def write_bands(
-    image: Image, box: PixelBox, folder: Path, pyramiding: Mapping[str, str]
-) -> list[StoredBand]:
-    """Write every band of a box as a cloud-optimised GeoTIFF with an internal mask.
-
-    Internal masks have one bit: where a mask is fractional, it is a file of its own beside
-    the band's, in 255 steps. `pyramiding` maps band names, and `.default`, to policies. Files
-    are complete or absent: they get their names when they are written.
-    """
-    require_scalars(image.bands)
-    default = pyramiding.get(".default", "MEAN")
-    stored = [
-        StoredBand(
-            name=band.name,
-            dtype=band.pixel_type.dtype.name,
-            crs=box.grid.crs,
-            transform=box.transform,
-            width=box.width,
-            height=box.height,
-            path=folder / f"{_safe(band.name)}.tif",
-            pyramiding=pyramiding.get(band.name, default),
-        )
-        for band in image.bands
-    ]
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        return _write_tiles(image.bands, box, stored)
-
-
-def mask_path(path: Path) -> Path:
-    """Return the file of a band's fractional mask."""
-    return path.with_suffix(".mask.tif")
-
-
-class _Writer:
-    """Writes a band's tiles, and its mask to a second file from the first fraction on."""
-
-    def __init__(self, band: StoredBand) -> None:
-        self._band = band
-        self._mask_band = replace(band, path=mask_path(band.path), dtype="uint8")
-        self._values = _create(band)
-        self._shares: rasterio.io.DatasetWriter | None = None
-        self._written: list[Window] = []
-
-    def write(self, pixels: Pixels, window: Window) -> None:
-        """Write the pixels of a tile."""
-        valid = pixels.mask > 0
-        self._values.write(pixels.data, 1, window=window)
-        self._values.write_mask(valid, window=window)
-        if self._shares is None and (valid & (pixels.mask < 1)).any():
-            self._shares = _create(self._mask_band)
-            for earlier in self._written:
-                self._shares.write(self._values.read_masks(1, window=earlier), 1, window=earlier)
-        self._written.append(window)
-        if self._shares is not None:
-            shares = np.rint(pixels.mask * OPAQUE)
-            self._shares.write(np.where(valid, np.maximum(shares, 1), 0), 1, window=window)
-
-    def close(self) -> None:
-        """Close the files."""
-        self._values.close()
-        if self._shares is not None:
-            self._shares.close()
-
-    def finished(self) -> StoredBand:
-        """Make the files cloud-optimised, and return the band they hold."""
-        _cloud_optimise(self._band)
-        if self._shares is not None:
-            _cloud_optimise(self._mask_band)
-        return replace(self._band, fractional=self._shares is not None)
-
-
-def _write_tiles(
-    bands: Sequence[Band], box: PixelBox, stored: Sequence[StoredBand]
-) -> list[StoredBand]:
-    writers = [_Writer(band) for band in stored]
-    try:
-        for tile, tile_pixels in read_tiles(bands, box):
-            window = Window(tile.x - box.x, tile.y - box.y, tile.width, tile.height)
-            for writer, pixels in zip(writers, tile_pixels, strict=True):
-                writer.write(pixels, window)
-    finally:
-        for writer in writers:
-            writer.close()
-    return [writer.finished() for writer in writers]
-
-
-def _draft(band: StoredBand) -> Path:
-    return band.path.with_suffix(".draft.tif")
-
-
-def _create(band: StoredBand) -> rasterio.io.DatasetWriter:
-    return rasterio.open(
-        _draft(band),
-        "w+",
-        driver="GTiff",
-        dtype=band.dtype,
-        count=1,
-        width=band.width,
-        height=band.height,
-        crs=band.crs,
-        transform=Affine(*band.transform),
-        tiled=True,
-        blockxsize=TILE,
-        blockysize=TILE,
-        compress="DEFLATE",
-        BIGTIFF="IF_SAFER",
-    )
-
-
-OVERVIEWS = {"MEAN": "AVERAGE", "MODE": "MODE", "SAMPLE": "NEAREST"}  # GDAL's names
-
-
-def _cloud_optimise(band: StoredBand) -> None:
-    finished = band.path.with_suffix(".cog.tif")
-    rasterio.shutil.copy(
-        _draft(band),
-        finished,
-        driver="COG",
-        compress="DEFLATE",
-        overview_resampling=OVERVIEWS[band.pyramiding],
-        BIGTIFF="IF_SAFER",
-    )
-    finished.replace(band.path)
-    _draft(band).unlink()
-
-
-def _safe(name: str) -> str:
-    """Return a file name for a band name; names that differ stay different."""
-    return quote(name, safe="").replace(".", "%2E")
-
-
-def footprint(image: Image, box: PixelBox) -> dict[str, Any]:
+def footprint(box: PixelBox) -> dict[str, Any]:
     """Return the outline of a box as a GeoJSON polygon in longitude and latitude."""
     ring = np.column_stack(_outline(box, "EPSG:4326")).tolist()
     return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
@@ -901,10 +674,5 @@ def _outline(box: PixelBox, crs: str) -> tuple[Array, Array]:
     along, edge = np.tile(steps, 4), np.repeat(np.arange(4), OUTLINE_POINTS)
     columns = np.choose(edge, [along, 1, 1 - along, 0]) * box.width
     rows = np.choose(edge, [1, 1 - along, 0, along]) * box.height
-    x, y = _apply(Affine(*box.transform), columns, rows)
+    x, y = _apply(box.affine, columns, rows)
     return (x, y) if crs == box.grid.crs else transformer(box.grid.crs, crs).transform(x, y)
-
-
-def _bounds(box: PixelBox, crs: str) -> tuple[float, float, float, float]:
-    x, y = _outline(box, crs)
-    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -46,7 +45,10 @@ def algorithm(*names: str, lazy: bool = False) -> Callable[[F], F]:
     """
 
     def register(function: F) -> F:
-        _functions.update((name, (function, lazy)) for name in names)
+        for name in names:
+            if name in _functions:
+                raise ValueError(f"{name} is registered twice.")
+            _functions[name] = function, lazy
         return function
 
     return register
@@ -60,6 +62,16 @@ def coercion(*types: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def accepts(declared: str, type_: type) -> None:
+    """Register a declared type whose arguments are values of it already."""
+
+    @coercion(declared)
+    def as_it_is(value: Any) -> Any:
+        if isinstance(value, type_):
+            return value
+        raise InvalidTypeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,10 @@ def within_count(count: float) -> int:
     return int(count)
 
 
+#: Algorithms whose lists may have nulls, as their descriptions say.
+WITH_NULL_ITEMS = frozenset({"Reducer.setOutputs"})
+
+
 @functools.cache
 def signatures() -> dict[str, dict[str, Any]]:
     """Return the published signatures by algorithm name (packaged with the client)."""
@@ -164,13 +180,14 @@ def lookup(name: str) -> Algorithm:
     if name not in _functions:
         raise NotImplementedByEmulator(f"Algorithm {name}")
     function, lazy = _functions[name]
-    parameters = tuple(_parameter(argument) for argument in signature.get("arguments", ()))
+    nulls = name in WITH_NULL_ITEMS
+    parameters = tuple(_parameter(given, nulls) for given in signature.get("arguments", ()))
     return Algorithm(name, function, parameters, frozenset(p.name for p in parameters), lazy)
 
 
-def _parameter(argument: Mapping[str, Any]) -> Parameter:
-    declared = re.sub(r"<unknown bands>", "", argument["type"])
-    coerce = _coercion(declared)
+def _parameter(argument: Mapping[str, Any], null_items: bool) -> Parameter:
+    declared = argument["type"].replace("<unknown bands>", "")
+    coerce = _coercion(declared.partition("<")[0] if null_items else declared)
     default = argument.get("defaultValue")
     if default is not None and coerce is not None:
         default = coerce(default)
@@ -253,25 +270,9 @@ def _boolean(value: Any) -> bool:
     raise InvalidTypeError
 
 
-@coercion("String")
-def _string(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    raise InvalidTypeError
-
-
-@coercion("List")
-def _list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise InvalidTypeError
-
-
-@coercion("Dictionary")
-def _dictionary(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise InvalidTypeError
+accepts("String", str)
+accepts("List", list)
+accepts("Dictionary", dict)
 
 
 @coercion("Algorithm")

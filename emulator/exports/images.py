@@ -5,23 +5,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.shutil
-from affine import Affine
 from rasterio.windows import Window
 
-from emulator import engine, raster
+from emulator import band_files, engine, fields, raster
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.rest import fields
-from emulator.rest.fields import Json
-from emulator.stored import Pyramiding, StoredBand
+from emulator.exports.destinations import (
+    AssetName,
+    Destinations,
+    Files,
+    NewAsset,
+    NewFiles,
+    new_files,
+)
+from emulator.fields import Json
+from emulator.stored import (
+    PYRAMIDING,
+    UNSPECIFIED_POLICY,
+    UNSUPPORTED_POLICIES,
+    Pyramiding,
+    StoredBand,
+)
 from emulator.tasks import Output, Progress, Task
 
 #: Pixels of an export that does not say (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
@@ -147,7 +158,7 @@ class ImageExports:
             "IMAGE",
             timestamp(),
             engine.to_json(dict(image.properties)),
-            footprint=raster.footprint(image, box),
+            footprint=raster.footprint(box),
         )
         store.check_insertable(asset, destination.overwrite)  # before the long part
         policies = _pyramiding(task.request)
@@ -157,24 +168,10 @@ class ImageExports:
                 _simulate(box.width * box.height * len(bands), task.progress)
             asset = replace(asset, bands=bands, size_bytes=sum(map(_raw_bytes, bands)))
         else:
-            asset = self._with_pixels(asset, image, box, policies)
+            with store.new_folder() as folder:
+                written = band_files.write_bands(image, box, folder, policies)
+                asset = asset.with_files(folder, written)
         return NewAsset(asset, destination.overwrite, store)
-
-    def _with_pixels(
-        self,
-        asset: Asset,
-        image: raster.Image,
-        box: raster.PixelBox,
-        policies: Mapping[str, Pyramiding],
-    ) -> Asset:
-        pixels = self._destinations.store.new_pixels()
-        try:
-            bands = tuple(raster.write_bands(image, box, pixels, policies))
-        except BaseException:
-            self._destinations.store.discard(pixels.name)
-            raise
-        size = sum(file.stat().st_size for file in pixels.iterdir())
-        return replace(asset, bands=bands, size_bytes=size, pixels=pixels.name)
 
 
 def _check_size(box: raster.PixelBox, request: Json) -> None:
@@ -214,8 +211,12 @@ def _pyramiding(request: Json) -> dict[str, Pyramiding]:
     options = fields.mapping(request, "assetExportOptions")
     policies: dict[str, Pyramiding] = {".default": options.get("pyramidingPolicy", "MEAN")}
     policies.update(fields.mapping(options, "pyramidingPolicyOverrides"))
-    for policy in policies.values():
-        if policy not in get_args(Pyramiding):
+    for band, policy in policies.items():
+        if policy in UNSUPPORTED_POLICIES:
+            raise NotImplementedByEmulator(f"Pyramiding policy {policy}")
+        if policy == UNSPECIFIED_POLICY:
+            policies[band] = "MEAN"
+        elif policy not in PYRAMIDING:
             raise EarthEngineError(f"Invalid pyramiding policy {policy!r:.60}.")
     return policies
 
@@ -247,17 +248,12 @@ def _files(
     dtype = _common_type(image)
     fill = _fill(dtype, options.no_data)
     files.check_space(0)  # before the long part: a service account has no room for anything
-    draft = files.draft()
-    new = NewFiles(files, draft, written := [])
-    try:
+    with new_files(files) as new:
         for shard, part_of_box in _shards(box, options):
-            path = draft / f"{len(written)}.tif"
+            path = new.draft / f"{len(new.written)}.tif"
             has_pixels = _write_geotiff(image.bands, part_of_box, path, dtype, fill, options)
             if has_pixels or not options.skip_empty:
-                written.append((path, shard, ".tif"))
-    except BaseException:
-        new.release(False)
-        raise
+                new.written.append((path, shard, ".tif"))
     return new
 
 
@@ -319,7 +315,7 @@ def _write_geotiff(
         width=box.width,
         height=box.height,
         crs=box.grid.crs,
-        transform=Affine(*box.transform),
+        transform=box.affine,
         nodata=options.no_data,
         tiled=True,
         blockxsize=options.block,

@@ -1,5 +1,6 @@
 """Values as JSON, as `value:compute` and `Describe` write them."""
 
+import math
 from typing import Any
 
 from emulator.errors import EarthEngineError
@@ -61,7 +62,8 @@ def to_json(value: Any) -> Any:
         case PixelType():
             return _pixel_type(value)
         case ErrorMargin():
-            return {"type": "ErrorMargin", "unit": value.unit, "value": value.value}
+            size = {} if math.isinf(value.value) else {"value": value.value}
+            return {"type": "ErrorMargin", "unit": value.unit, **size}
     if hasattr(value, "to_json"):
         return value.to_json()
     raise EarthEngineError(f"Object of type {type(value).__name__} cannot be encoded as JSON.")
@@ -116,8 +118,10 @@ def _collection(collection: Collection) -> dict[str, Any]:
             )
         elements.append(to_json(element))
     members = {"bands": []} if collection.of_images else {"columns": _columns(collection)}
-    json = {"type": collection.type_name, **members}
-    return json | _metadata(collection) | {"features": elements}
+    json = {"type": collection.type_name, **members} | _metadata(collection)
+    if collection.of_images and not elements:
+        return json  # as the sample ee-list-add prints one
+    return json | {"features": elements}
 
 
 def _columns(collection: Collection) -> dict[str, str]:

@@ -11,7 +11,7 @@ from emulator.functions.arrays import EEArray
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import image, matching, specified_grid
 from emulator.functions.regions import pixels_in, region_box, region_of
-from emulator.functions.values import Collection, Feature
+from emulator.functions.values import Collection, Feature, ordinary
 from emulator.raster import (
     Array,
     Grid,
@@ -193,7 +193,7 @@ def sample_regions(
 def _copied(properties: Mapping[str, Any], names: list[str] | None) -> dict[str, Any]:
     """Return the named properties, or all that are not the system's."""
     if names is None:
-        return {k: v for k, v in properties.items() if not k.startswith("system:")}
+        return ordinary(properties)
     return {k: properties[k] for k in names if k in properties}
 
 

@@ -85,6 +85,45 @@ def _rgb(hsv: Array) -> Array:
     )
 
 
+@algorithm("Image.spectralDistance")
+def spectral_distance(first: Image, second: Image, metric: str) -> Image:
+    if metric not in DISTANCES:
+        raise NotImplementedByEmulator(f"Image.spectralDistance with metric '{metric}'")
+    count = len(first.bands)
+    if len(second.bands) != count:
+        raise EarthEngineError(
+            "Image.spectralDistance: The images must have the same number of bands. "
+            f"Got {count} and {len(second.bands)}."
+        )
+    distance = DISTANCES[metric]
+
+    def between(values: Array) -> Array:
+        return distance(values[:count], values[count:])[None]
+
+    bands = _together([*first.bands, *second.bands], between, ["distance"], DOUBLE)
+    return first.with_bands(bands)
+
+
+def _angle(first: Array, second: Array) -> Array:
+    lengths = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    product = (first * second).sum(axis=0)
+    cosine = np.divide(product, lengths, out=np.ones_like(product), where=lengths > 0)
+    return np.arccos(np.clip(cosine, -1, 1))
+
+
+def _divergence(first: Array, second: Array) -> Array:
+    p, q = first / first.sum(axis=0), second / second.sum(axis=0)
+    return ((p - q) * np.log(p / q)).sum(axis=0)
+
+
+#: Between spectra (bands, rows, columns), in radians, nats and squared units.
+DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
+    "sam": _angle,
+    "sid": _divergence,  # Chang, 1999, doi 10.1109/IGARSS.1999.773549
+    "sed": lambda first, second: ((first - second) ** 2).sum(axis=0),
+}
+
+
 @algorithm("Image.unmix")
 def unmix(
     source: Image, endmembers: list[list[float]], sum_to_one: bool, non_negative: bool

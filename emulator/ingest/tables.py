@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import shapely
-import shapely.wkt
 
-from emulator import raster
+from emulator import fields, raster
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.ingest.manifests import TableManifest, TableSource
-from emulator.rest.fields import Json
+from emulator.shapes import InvalidShape, parse_shape
 from emulator.tasks import Progress
 
 INDEX = "system:index"
@@ -157,13 +157,10 @@ def _point(x: float | None, y: float | None, source: TableSource) -> Json | None
 
 def _shape(text: str, source: TableSource) -> Json:
     try:
-        if text.startswith("{"):
-            shape = shapely.geometry.shape(json.loads(text))
-        else:
-            shape = shapely.wkt.loads(text)
-    except (ValueError, TypeError, LookupError, AttributeError, shapely.errors.ShapelyError):
-        raise EarthEngineError(f"'{text[:40]}' in '{source.uri}' is not a geometry.") from None
-    return _lonlat(shape, source)
+        return _lonlat(parse_shape(text), source)
+    except InvalidShape:
+        shown = text[: fields.SHOWN]
+        raise EarthEngineError(f"'{shown}' in '{source.uri}' is not a geometry.") from None
 
 
 def _lonlat(shape: shapely.Geometry, source: TableSource) -> Json:

@@ -9,13 +9,11 @@ import PIL.Image
 from affine import Affine
 from rasterio.io import MemoryFile
 
-from emulator import raster
+from emulator import fields, raster
 from emulator.errors import EarthEngineError
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.functions.visualisation import visualize
-from emulator.rest import fields
-from emulator.rest.fields import Json
-from emulator.rest.resources import AFFINE_KEYS
 from emulator.rest.server import Content
 
 #: Bytes of an uncompressed answer; limit and text are Earth Engine's.
@@ -69,12 +67,12 @@ def requested_box(
     With a region it is the pixels that the region's bounds touch; these, or the image's, are
     rescaled where only their number is given.
     """
-    affine = fields.mapping(grid, "affineTransform")
-    wanted = _projection(image, grid, affine)
+    transform = fields.transform(grid, "affineTransform")
+    wanted = _projection(image, grid, transform)
     size = fields.mapping(grid, "dimensions")
     width, height = fields.whole(size, "width"), fields.whole(size, "height")
     _check_sides(*((width, height) if size else (1, 1)))
-    if size and affine and region is None:
+    if size and transform and region is None:
         return raster.PixelBox(wanted, width, height)
     box = _touched(image, wanted, region)
     if size:
@@ -84,18 +82,20 @@ def requested_box(
     return box
 
 
-def _projection(image: raster.Image, grid: Json, affine: Json) -> raster.Grid:
+def _projection(
+    image: raster.Image, grid: Json, transform: tuple[float, ...] | None
+) -> raster.Grid:
     if not image.bands:
         raise EarthEngineError("Image has no bands.")
     own = image.bands[0].grid
     crs = fields.text(grid, "crsCode") or fields.text(grid, "crsWkt") or own.crs
     raster.spatial_reference(crs)
-    if not affine:
+    if transform is None:
         return own if crs == own.crs else raster.Grid(crs).at_scale(own.scale)
-    a, b, c, d, e, f = (fields.number(affine, key) for key in AFFINE_KEYS)
-    if a * e == b * d or not np.isfinite(~Affine(a, b, c, d, e, f)).all():
+    affine = Affine(*transform)
+    if affine.determinant == 0 or not np.isfinite(~affine).all():
         raise EarthEngineError("The affine transform of the pixel grid cannot be inverted.")
-    return raster.Grid(crs, (a, b, c, d, e, f))
+    return raster.Grid(crs, transform)
 
 
 def _touched(image: raster.Image, grid: raster.Grid, region: Geometry | None) -> raster.PixelBox:
@@ -214,7 +214,7 @@ def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.
             height=box.height,
             width=box.width,
             crs=box.grid.crs,
-            transform=Affine(*box.transform),
+            transform=box.affine,
         ) as dataset:
             dataset.write(data)
             dataset.descriptions = tuple(names)

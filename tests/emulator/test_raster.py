@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 
 from emulator import raster
+from emulator.band_files import stored_band, write_bands
 from emulator.errors import EarthEngineError
 from emulator.stored import StoredBand
 
@@ -40,7 +41,7 @@ def stored(tmp_path, values):
 
 
 def _read(stored, box):
-    [pixels] = raster.read(raster.Image([raster.stored_band(stored)]), box)
+    [pixels] = raster.read(raster.Image([stored_band(stored)]), box)
     return pixels
 
 
@@ -95,9 +96,9 @@ def test_a_scale_between_levels_reads_the_finer_one(stored):
 
 
 def test_what_is_written_comes_back(stored, tmp_path):
-    image = raster.Image([raster.stored_band(stored), raster.stored_band(stored).renamed("a/b.c")])
+    image = raster.Image([stored_band(stored), stored_band(stored).renamed("a/b.c")])
     box = raster.PixelBox(GRID, 40, 30, x=5, y=1)
-    written = raster.write_bands(image, box, tmp_path, {".default": "MODE", "B": "SAMPLE"})
+    written = write_bands(image, box, tmp_path, {".default": "MODE", "B": "SAMPLE"})
     assert [band.pyramiding for band in written] == ["SAMPLE", "MODE"]
     assert [band.transform for band in written] == [box.transform] * 2
     assert len({band.path for band in written}) == 2
@@ -111,9 +112,8 @@ def test_what_is_written_comes_back(stored, tmp_path):
 
 def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeypatch):
     monkeypatch.setattr(raster, "TILE", 16)
-    monkeypatch.setattr(raster.PixelBox.tiles, "__defaults__", (16,))
     box = raster.PixelBox(GRID, SIZE, SIZE)
-    source = raster.stored_band(stored)
+    source = stored_band(stored)
     shares = np.random.default_rng(1).random((SIZE, SIZE)).astype("float32")
     shares[:20], shares[20:24] = 1, 0  # the first tiles have no fractions
 
@@ -124,15 +124,15 @@ def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeyp
         )
 
     faded = source.derived(fade, [source])
-    [written] = raster.write_bands(raster.Image([faded]), box, tmp_path, {})
+    [written] = write_bands(raster.Image([faded]), box, tmp_path, {})
     back = _read(written, box)
     expected = _read(stored, box).mask * shares
     assert np.array_equal(back.mask > 0, expected > 0)
     assert np.abs(back.mask - expected).max() <= 1 / 255
 
 
-def test_tiles_make_up_the_whole(stored, monkeypatch):
-    image = raster.Image([raster.stored_band(stored)])
+def test_tiles_make_up_the_whole(stored):
+    image = raster.Image([stored_band(stored)])
     box = raster.PixelBox(GRID, SIZE, SIZE)
     [whole] = raster.read(image, box)
     tiles = list(box.tiles(24))
@@ -168,7 +168,7 @@ def test_an_unbounded_image_has_no_export_grid():
 
 def test_the_footprint_is_the_outline_of_the_box():
     box = raster.PixelBox(GRID, SIZE, SIZE)
-    [ring] = raster.footprint(raster.Image([]), box)["coordinates"]
+    [ring] = raster.footprint(box)["coordinates"]
     area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*zip(*ring, strict=True))
     scale = 0.9996  # of the UTM projection on its central meridian
     assert area == pytest.approx((SIZE * 10 / scale) ** 2, rel=1e-4)
