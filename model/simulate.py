@@ -25,7 +25,7 @@ GROUP_SHARES = {
     Group.WATER: 0.11, Group.URBAN: 0.05, Group.BRIGHT: 0.04, Group.BURNT: 0.02, Group.ICE: 0.03,
 }  # fmt: skip
 #: Shares of pixels: with snow; under a kind of cloud; in a cloud's shadow only; the rest is clear.
-SNOWY, CLOUDY, SHADED = 0.16, 0.44, 0.14
+SNOWY, CLOUDY, SHADED = 0.24, 0.44, 0.14
 #: Kinds of cloud: share of the cloudy; depth at the median and its spread (logarithm); height of
 #: the top (m), lowest and highest; share of ice, lowest and highest; share with a broken edge.
 CLOUDS = {
