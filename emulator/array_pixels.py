@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emulator.errors import EarthEngineError
-
-Array = np.ndarray
+from emulator.grids import Array
 
 
 class Partial(NamedTuple):

@@ -15,23 +15,19 @@ from rasterio.windows import Window
 
 from emulator.assets.buckets import check_generation
 from emulator.graph import on_deep_stack
+from emulator.grids import Grid, PixelBox, pixel_positions, pyramid_factor, within
 from emulator.raster import (
     TILE,
     Array,
     Band,
-    Grid,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
     is_valid_everywhere,
     ones,
-    pixel_positions,
-    pyramid_factor,
     read_tiles,
     require_scalars,
-    within,
 )
 from emulator.stored import StoredBand
 

@@ -26,7 +26,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 F = TypeVar("F", bound=Callable[..., Any])
 Coercion = Callable[[Any], Any]
 
-_functions: dict[str, tuple[Callable[..., Any], bool]] = {}
+_functions: dict[str, tuple[Callable[..., Any], bool, bool]] = {}
 _coercions: dict[str, Coercion] = {}
 
 
@@ -38,17 +38,18 @@ class Long(int):
     """An integer that Earth Engine keeps in 64 bits whatever its size: a computed number."""
 
 
-def algorithm(*names: str, lazy: bool = False) -> Callable[[F], F]:
+def algorithm(*names: str, lazy: bool = False, null_items: bool = False) -> Callable[[F], F]:
     """Register a function under public names; it takes the declared arguments by position.
 
-    A lazy algorithm gets functions without arguments, to call for what it needs.
+    A lazy algorithm gets functions without arguments, to call for what it needs. With
+    `null_items` its lists may have nulls, and their items stay what they are.
     """
 
     def register(function: F) -> F:
         for name in names:
             if name in _functions:
                 raise ValueError(f"{name} is registered twice.")
-            _functions[name] = function, lazy
+            _functions[name] = function, lazy, null_items
         return function
 
     return register
@@ -154,10 +155,6 @@ def within_count(count: float) -> int:
     return int(count)
 
 
-#: Algorithms whose lists may have nulls, as their descriptions say.
-WITH_NULL_ITEMS = frozenset({"Reducer.setOutputs"})
-
-
 @functools.cache
 def signatures() -> dict[str, dict[str, Any]]:
     """Return the published signatures by algorithm name (packaged with the client)."""
@@ -179,9 +176,9 @@ def lookup(name: str) -> Algorithm:
         raise EarthEngineError(f"Unknown function '{name}'.")
     if name not in _functions:
         raise NotImplementedByEmulator(f"Algorithm {name}")
-    function, lazy = _functions[name]
-    nulls = name in WITH_NULL_ITEMS
-    parameters = tuple(_parameter(given, nulls) for given in signature.get("arguments", ()))
+    function, lazy, null_items = _functions[name]
+    arguments = signature.get("arguments", ())
+    parameters = tuple(_parameter(argument, null_items) for argument in arguments)
     return Algorithm(name, function, parameters, frozenset(p.name for p in parameters), lazy)
 
 

@@ -12,7 +12,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.windows import Window
 
-from emulator import band_files, engine, fields, raster
+from emulator import band_files, engine, fields, grids, raster
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
@@ -150,7 +150,7 @@ class ImageExports:
         return _files(destination, image, box, GeoTiffOptions.of(task.request))
 
     def _asset(
-        self, destination: AssetName, image: raster.Image, box: raster.PixelBox, task: Task
+        self, destination: AssetName, image: raster.Image, box: grids.PixelBox, task: Task
     ) -> NewAsset:
         store = self._destinations.store
         asset = Asset(
@@ -158,7 +158,7 @@ class ImageExports:
             "IMAGE",
             timestamp(),
             engine.to_json(dict(image.properties)),
-            footprint=raster.footprint(box),
+            footprint=grids.footprint(box),
         )
         store.check_insertable(asset, destination.overwrite)  # before the long part
         policies = _pyramiding(task.request)
@@ -174,7 +174,7 @@ class ImageExports:
         return NewAsset(asset, destination.overwrite, store)
 
 
-def _check_size(box: raster.PixelBox, request: Json) -> None:
+def _check_size(box: grids.PixelBox, request: Json) -> None:
     pixels = box.width * box.height
     limit = _max_pixels(request)
     if pixels > limit:
@@ -184,12 +184,12 @@ def _check_size(box: raster.PixelBox, request: Json) -> None:
         )
 
 
-def _reporting(image: raster.Image, box: raster.PixelBox, progress: Progress) -> raster.Image:
+def _reporting(image: raster.Image, box: grids.PixelBox, progress: Progress) -> raster.Image:
     """Return an image that reports progress with every tile of its first band."""
     first, *others = image.bands
     total, done = box.width * box.height, 0
 
-    def compute(tile: raster.PixelBox, read: raster.Reader) -> raster.Pixels:
+    def compute(tile: grids.PixelBox, read: raster.Reader) -> raster.Pixels:
         nonlocal done
         done += tile.width * tile.height
         progress.report(min(done / total, 1.0))
@@ -222,7 +222,7 @@ def _pyramiding(request: Json) -> dict[str, Pyramiding]:
 
 
 def _unwritten(
-    band: raster.Band, box: raster.PixelBox, policies: Mapping[str, Pyramiding]
+    band: raster.Band, box: grids.PixelBox, policies: Mapping[str, Pyramiding]
 ) -> StoredBand:
     return StoredBand(
         band.name,
@@ -243,7 +243,7 @@ def _raw_bytes(band: StoredBand) -> int:
 
 
 def _files(
-    files: Files, image: raster.Image, box: raster.PixelBox, options: GeoTiffOptions
+    files: Files, image: raster.Image, box: grids.PixelBox, options: GeoTiffOptions
 ) -> NewFiles:
     dtype = _common_type(image)
     fill = _fill(dtype, options.no_data)
@@ -283,7 +283,7 @@ def _fill(dtype: np.dtype[Any], no_data: float | None) -> float:
     return no_data
 
 
-def _shards(box: raster.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str, raster.PixelBox]]:
+def _shards(box: grids.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str, grids.PixelBox]]:
     """Yield the files' boxes; where there are several, with first row and column, as EE names."""
     if box.width <= options.width and box.height <= options.height:
         yield "", box
@@ -292,13 +292,13 @@ def _shards(box: raster.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str
     for row, column in product(rows, columns):
         width = min(options.width, box.width - column)
         height = min(options.height, box.height - row)
-        shard = raster.PixelBox(box.grid, width, height, box.x + column, box.y + row)
+        shard = grids.PixelBox(box.grid, width, height, box.x + column, box.y + row)
         yield f"{row:010d}-{column:010d}", shard
 
 
 def _write_geotiff(
     bands: Sequence[raster.Band],
-    box: raster.PixelBox,
+    box: grids.PixelBox,
     path: Path,
     dtype: np.dtype[Any],
     fill: float,

@@ -7,12 +7,12 @@ import numpy as np
 from emulator.errors import EarthEngineError
 from emulator.functions.elementwise import cast_values, index_of, number_type, union
 from emulator.functions.images import first_band, matching, select
+from emulator.grids import PixelBox
 from emulator.raster import (
     DOUBLE,
     FLOAT,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,

@@ -19,6 +19,7 @@ from emulator.functions.elementwise import cast_image, cast_values, pairs, union
 from emulator.functions.images import constant, image, with_each
 from emulator.functions.kernels import Kernel
 from emulator.functions.values import Collection
+from emulator.grids import PixelBox
 from emulator.raster import (
     BOOLEAN,
     INDEX,
@@ -27,7 +28,6 @@ from emulator.raster import (
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,

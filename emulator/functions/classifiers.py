@@ -20,18 +20,8 @@ from emulator.functions.elementwise import index_of
 from emulator.functions.images import select
 from emulator.functions.training import Training, UntrainableError, inputs_of, told_by
 from emulator.functions.values import Collection, Feature, catalogue, not_found
-from emulator.raster import (
-    DOUBLE,
-    FLOAT,
-    Array,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    PixelType,
-    Reader,
-    combined,
-)
+from emulator.grids import PixelBox
+from emulator.raster import DOUBLE, FLOAT, Array, Band, Image, Pixels, PixelType, Reader, combined
 from emulator.registry import accepts, algorithm
 from emulator.trees import Forest
 

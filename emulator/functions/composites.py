@@ -11,14 +11,13 @@ from emulator.functions.elementwise import union
 from emulator.functions.images import first_band, image, matching
 from emulator.functions.reducers import Reducer, check_bands, named
 from emulator.functions.values import Collection
+from emulator.grids import DEFAULT_GRID, PixelBox
 from emulator.raster import (
-    DEFAULT_GRID,
     DOUBLE,
     UNBOUNDED,
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,

@@ -25,15 +25,7 @@ from emulator.functions.statistics import (
     total_weight,
     weighted_sum,
 )
-from emulator.raster import (
-    DOUBLE,
-    INDEX,
-    MATRIX,
-    VECTOR,
-    Array,
-    PixelType,
-    is_valid_everywhere,
-)
+from emulator.raster import DOUBLE, INDEX, MATRIX, VECTOR, Array, PixelType, is_valid_everywhere
 
 #: Distinct values of a region that are kept; above it they are gathered into half as many
 #: ranges of equal weight, each standing for its mean: percentiles are exact up to here.

@@ -46,8 +46,9 @@ from emulator.functions.values import (
     ordinary,
     property_of,
 )
+from emulator.grids import Grid
 from emulator.patterns import selects
-from emulator.raster import Grid, Image
+from emulator.raster import Image
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup, within_count
 from emulator.stored import StoredCollection
 

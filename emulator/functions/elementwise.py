@@ -13,17 +13,7 @@ import numpy as np
 from scipy import special
 
 from emulator.errors import EarthEngineError
-from emulator.raster import (
-    BOOLEAN,
-    DOUBLE,
-    FLOAT,
-    INT64,
-    Array,
-    Band,
-    Image,
-    PixelType,
-    pointwise,
-)
+from emulator.raster import BOOLEAN, DOUBLE, FLOAT, INT64, Array, Band, Image, PixelType, pointwise
 from emulator.registry import Long, algorithm
 
 TypeRule = Callable[..., PixelType]

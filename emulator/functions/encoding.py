@@ -7,7 +7,8 @@ from emulator.errors import EarthEngineError
 from emulator.functions.dates import Date, DateRange
 from emulator.functions.projections import ErrorMargin
 from emulator.functions.values import Collection, Feature, number_json
-from emulator.raster import Band, Grid, Image, PixelType
+from emulator.grids import Grid
+from emulator.raster import Band, Image, PixelType
 from emulator.registry import type_name
 
 MAX_ELEMENTS = 5000  # of a collection; EE: "Collection query aborted after accumulating over 5000"

@@ -21,14 +21,8 @@ import shapely.geometry
 from rasterio.features import rasterize
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.raster import (
-    Array,
-    Grid,
-    PixelBox,
-    metres_per_unit,
-    spatial_reference,
-    transformer,
-)
+from emulator.grids import Grid, PixelBox, metres_per_unit, spatial_reference, transformer
+from emulator.raster import Array
 from emulator.registry import InvalidTypeError, algorithm, coercion
 
 F = TypeVar("F", bound=Callable[..., Any])

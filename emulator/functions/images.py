@@ -24,27 +24,22 @@ from emulator.functions.elementwise import (
 )
 from emulator.functions.geometry import EQUAL_AREA, Geometry, burnt
 from emulator.functions.values import Collection, catalogue, not_found
+from emulator.grids import DEFAULT_GRID, Grid, PixelBox, coordinates, footprint, pixel_positions
 from emulator.patterns import compiled, replaced, selects
 from emulator.raster import (
     BOOLEAN,
-    DEFAULT_GRID,
     DOUBLE,
     Array,
     Band,
-    Grid,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
     constant_band,
-    coordinates,
     export_grid,
-    footprint,
     is_valid_everywhere,
     masked_outside,
     ones,
-    pixel_positions,
     reprojected,
     require_scalars,
     typed,

@@ -17,6 +17,7 @@ from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import first_band, matching
 from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
 from emulator.functions.reducers import Reducer, check_bands, named
+from emulator.grids import PixelBox, metres_per_unit, spatial_reference
 from emulator.raster import (
     DOUBLE,
     FLOAT,
@@ -24,17 +25,14 @@ from emulator.raster import (
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
     is_valid_everywhere,
     joined_strips,
-    metres_per_unit,
     ones,
     require_scalars,
     several,
-    spatial_reference,
 )
 from emulator.registry import algorithm
 

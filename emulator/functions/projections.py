@@ -10,7 +10,8 @@ from affine import Affine
 
 from emulator.errors import EarthEngineError
 from emulator.functions.elementwise import CAST_ALIASES, CASTS
-from emulator.raster import Grid, PixelType, spatial_reference
+from emulator.grids import Grid, spatial_reference
+from emulator.raster import PixelType
 from emulator.registry import InvalidTypeError, algorithm, coercion
 
 INFINITE_METRES = 2.0e7  # from which an error margin is infinite (sample ee-errormargin)

@@ -85,12 +85,14 @@ def named(name: str) -> Reducer:
     return lookup(f"Reducer.{name}").call({})
 
 
-def makes(name: str) -> Callable[[Make], Make]:
-    """Register a function that makes a reducer."""
+def makes(name: str, **options: bool) -> Callable[[Make], Make]:
+    """Register a function that makes a reducer; options are those of `algorithm`."""
 
     def register_function(make: Make) -> Make:
         full_name = f"Reducer.{name}"
-        algorithm(full_name)(lambda *arguments: replace(make(*arguments), name=full_name))
+        algorithm(full_name, **options)(
+            lambda *arguments: replace(make(*arguments), name=full_name)
+        )
         return make
 
     return register_function
@@ -399,7 +401,7 @@ def group(reducer: Reducer, field: int, name: str) -> Reducer:
     )
 
 
-@makes("setOutputs")
+@makes("setOutputs", null_items=True)
 def set_outputs(reducer: Reducer, names: list[str | None]) -> Reducer:
     if len(names) != len(reducer.outputs):
         raise EarthEngineError(

@@ -19,17 +19,8 @@ from emulator.functions.geometry import Geometry, burnt
 from emulator.functions.images import specified_grid
 from emulator.functions.reducers import Reducer, State, applications, plain_outputs
 from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    DEFAULT_GRID,
-    Array,
-    Band,
-    Grid,
-    Image,
-    PixelBox,
-    Pixels,
-    read_tiles,
-    tile_side,
-)
+from emulator.grids import DEFAULT_GRID, Grid, PixelBox
+from emulator.raster import Array, Band, Image, Pixels, read_tiles, tile_side
 from emulator.registry import algorithm
 
 LEAST_COVERAGE = 1 / 256  # of a pixel; Earth Engine's guide says about 0.5 %

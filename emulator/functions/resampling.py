@@ -14,22 +14,24 @@ from emulator.errors import EarthEngineError
 from emulator.functions.elementwise import rounded_values
 from emulator.functions.images import first_band
 from emulator.functions.reducers import Reducer, applied
-from emulator.raster import (
-    Array,
-    Band,
+from emulator.grids import (
     Grid,
-    Image,
     PixelBox,
-    Pixels,
-    Reader,
-    joined_strips,
     metres_per_unit,
     pixel_positions,
     pyramid_factor,
+    source_box,
+)
+from emulator.raster import (
+    Array,
+    Band,
+    Image,
+    Pixels,
+    Reader,
+    joined_strips,
     reprojected,
     require_scalars,
     several,
-    source_box,
 )
 from emulator.registry import algorithm
 

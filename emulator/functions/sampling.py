@@ -12,15 +12,8 @@ from emulator.functions.geometry import Geometry
 from emulator.functions.images import image, matching, specified_grid
 from emulator.functions.regions import pixels_in, region_box, region_of
 from emulator.functions.values import Collection, Feature, ordinary
-from emulator.raster import (
-    Array,
-    Grid,
-    Image,
-    PixelBox,
-    PixelType,
-    coordinates,
-    read,
-)
+from emulator.grids import Grid, PixelBox, coordinates
+from emulator.raster import Array, Image, PixelType, read
 from emulator.registry import algorithm
 
 MAX_RECTANGLE = 262_144  # pixels of a band that sampleRectangle answers (Earth Engine's)

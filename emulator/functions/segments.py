@@ -17,17 +17,8 @@ from emulator.functions.neighbourhood import components, neighbours
 from emulator.functions.reducers import Reducer, applications, applied, named, outputs_of
 from emulator.functions.regions import bounded_box, coverage, region_of, working_grid
 from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    Array,
-    Band,
-    Grid,
-    Image,
-    PixelBox,
-    Pixels,
-    Reader,
-    read,
-    together,
-)
+from emulator.grids import Grid, PixelBox
+from emulator.raster import Array, Band, Image, Pixels, Reader, read, together
 from emulator.registry import algorithm
 
 

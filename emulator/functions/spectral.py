@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.grids import PixelBox
 from emulator.raster import (
     DOUBLE,
     FLOAT,
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,

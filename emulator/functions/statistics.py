@@ -25,15 +25,7 @@ from emulator.functions.reducers import (
     register,
 )
 from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    BOOLEAN,
-    DOUBLE,
-    INDEX,
-    MATRIX,
-    VECTOR,
-    Array,
-    is_valid_everywhere,
-)
+from emulator.raster import BOOLEAN, DOUBLE, INDEX, MATRIX, VECTOR, Array, is_valid_everywhere
 
 # --- what folds
 

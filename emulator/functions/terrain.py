@@ -8,18 +8,8 @@ import numpy as np
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import unique
 from emulator.functions.neighbourhood import MAX_SEARCH, central_differences, pixel_size
-from emulator.raster import (
-    BOOLEAN,
-    BYTE,
-    FLOAT,
-    Array,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    Reader,
-    several,
-)
+from emulator.grids import PixelBox
+from emulator.raster import BOOLEAN, BYTE, FLOAT, Array, Band, Image, Pixels, Reader, several
 from emulator.registry import algorithm
 
 AZIMUTH, ELEVATION = 270.0, 45.0  # degrees: Terrain.hillshade's defaults

@@ -9,19 +9,8 @@ import shapely
 from emulator.functions.geometry import burnt, equidistant, followed_boundary
 from emulator.functions.reducers import Reducer
 from emulator.functions.values import Collection, property_of
-from emulator.raster import (
-    DEFAULT_GRID,
-    DOUBLE,
-    UNBOUNDED,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    Reader,
-    coordinates,
-    joined_strips,
-    together,
-)
+from emulator.grids import DEFAULT_GRID, PixelBox, coordinates
+from emulator.raster import DOUBLE, UNBOUNDED, Band, Image, Pixels, Reader, joined_strips, together
 from emulator.registry import algorithm, coerce
 
 #: Feature-pixels that are in memory at once.

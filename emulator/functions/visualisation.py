@@ -11,23 +11,12 @@ from PIL import ImageColor
 from rasterio.features import rasterize
 
 from emulator.errors import EarthEngineError
-from emulator.functions.elementwise import number_type, union
-from emulator.functions.geometry import Geometry
+from emulator.functions.elementwise import number_type, rounded_values, union
+from emulator.functions.geometry import Geometry, burnt
 from emulator.functions.images import first_band, select, unique
 from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    BYTE,
-    DEFAULT_GRID,
-    Array,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    PixelType,
-    Reader,
-    combined,
-    pointwise,
-)
+from emulator.grids import DEFAULT_GRID, PixelBox
+from emulator.raster import BYTE, Array, Band, Image, Pixels, PixelType, Reader, combined, pointwise
 from emulator.registry import algorithm
 
 RGB = ("vis-red", "vis-green", "vis-blue")
@@ -93,7 +82,7 @@ def _stretch(
         if low is not None or high is not None:
             raise EarthEngineError("Image.visualize: Cannot specify gain or bias with min or max.")
         slopes, starts = each(gain, 1), each(bias, 0)
-        lines = [(g / 255, b / 255) for g, b in zip(slopes, starts, strict=True)]
+        lines = [(g / BYTE.max, b / BYTE.max) for g, b in zip(slopes, starts, strict=True)]
     else:
         whole = [(0, 1) if k.dtype.kind == "f" else _limits(k) for k in kinds]
         highs = [top for _, top in whole] if high is None else each(high, 1)
@@ -112,7 +101,10 @@ def _line(slope: float, offset: float, gamma: float) -> Stretch:
 
 
 def _shown(band: Band, stretch: Stretch, opacity: float | None) -> Band:
-    shown = pointwise(band, [band], lambda data: np.rint(stretch(data) * 255).astype("uint8"), BYTE)
+    def bytes_of(data: Array) -> Array:
+        return rounded_values(stretch(data) * BYTE.max, BYTE)
+
+    shown = pointwise(band, [band], bytes_of, BYTE)
     return shown if opacity is None else _faded(shown, opacity)
 
 
@@ -157,7 +149,7 @@ def _coloured(band: Band, stretch: Stretch, colours: Array, opacity: float | Non
 
     def channel(index: int) -> Band:
         def colour(data: Array) -> Array:
-            return np.rint(np.interp(stretch(data), steps, colours[:, index])).astype("uint8")
+            return rounded_values(np.interp(stretch(data), steps, colours[:, index]), BYTE)
 
         coloured = pointwise(band, [band], colour, BYTE).renamed(RGB[index])
         return coloured if opacity is None else _faded(coloured, opacity)
@@ -189,29 +181,21 @@ def draw(collection: Collection, color: str, point_radius: int, stroke_width: in
     """Show geometries in one colour: areas filled, lines and points so many pixels wide."""
     shapes = [feature.footprint for feature in collection if feature.footprint is not None]
 
-    def compute(value: int, box: PixelBox, _: Reader) -> Pixels:
-        drawn = [_drawn_wide(shape, point_radius, stroke_width, box) for shape in shapes]
-        covered = np.zeros(box.shape, np.float32)
-        if drawn := [shape for shape in drawn if not shape.is_empty]:
-            covered = rasterize(drawn, out_shape=box.shape, transform=box.affine, dtype="float32")
-        return Pixels(np.full(box.shape, value, np.uint8), covered)
+    def compute(value: int, box: PixelBox, read: Reader) -> Pixels:
+        drawn = []
+        for geometry in shapes:
+            shape = geometry.projected(box.grid.crs)
+            is_point = shapely.get_dimensions(shape) == 0
+            drawn.append(_widened(shape, 2 * point_radius if is_point else stroke_width, box))
+        covered = burnt(shapely.union_all(drawn), box)
+        return Pixels(np.full(box.shape, value, np.uint8), covered.astype(np.float32))
 
     return Image(
         [
-            Band(name, BYTE, DEFAULT_GRID, functools.partial(compute, value), [])
+            Band(name, BYTE, DEFAULT_GRID, functools.partial(compute, value))
             for name, value in zip(RGB, _colour(color), strict=True)
         ]
     )
-
-
-def _drawn_wide(
-    geometry: Geometry, point_radius: int, stroke_width: int, box: PixelBox
-) -> shapely.Geometry:
-    shape = geometry.projected(box.grid.crs)
-    widths = (2 * point_radius, stroke_width, stroke_width)
-    width = widths[max(shapely.get_dimensions(shape), 0)]
-    side = math.sqrt(abs(box.grid.affine.determinant))
-    return shapely.buffer(shape, width * side / 2)
 
 
 @algorithm("Image.paint")
@@ -225,13 +209,13 @@ def paint(source: Image, collection: Collection, color: Any, width: Any) -> Imag
 
         def compute(box: PixelBox, read: Reader) -> Pixels:
             data, mask = read(band, box)
-            burnt = [(_drawn(s, w, box), v) for s, v, w in shapes]
-            burnt = [(shape, value) for shape, value in burnt if not shape.is_empty]
-            if not burnt:
+            drawn = [(_drawn(s, w, box), v) for s, v, w in shapes]
+            drawn = [(shape, value) for shape, value in drawn if not shape.is_empty]
+            if not drawn:
                 return Pixels(data.astype(kind.dtype), mask)
             fill = {"out_shape": box.shape, "transform": box.affine}
-            values = rasterize(burnt, dtype="float64", **fill)
-            covered = rasterize([shape for shape, _ in burnt], dtype="uint8", **fill) > 0
+            values = rasterize(drawn, dtype="float64", **fill)
+            covered = rasterize([shape for shape, _ in drawn], dtype="uint8", **fill) > 0
             data = np.where(covered, values, data).astype(kind.dtype)
             return Pixels(data, np.where(covered, np.float32(1), mask))
 
@@ -256,5 +240,10 @@ def _drawn(geometry: Geometry, width: float | None, box: PixelBox) -> shapely.Ge
     if width is None:
         return shape
     lines = shapely.boundary(shape) if shapely.get_dimensions(shape) == 2 else shape
+    return _widened(lines, width, box)
+
+
+def _widened(shape: shapely.Geometry, width: float, box: PixelBox) -> shapely.Geometry:
+    """Return a shape with half a width, in a box's pixels, around it."""
     side = math.sqrt(abs(box.grid.affine.determinant))
-    return shapely.buffer(lines, width * side / 2)
+    return shapely.buffer(shape, width * side / 2)

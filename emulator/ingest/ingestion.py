@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import band_files, fields, raster
+from emulator import band_files, fields, grids
 from emulator.assets import documents
 from emulator.assets.buckets import Buckets
 from emulator.assets.patch import TIMES
@@ -93,7 +93,7 @@ class Ingestion:
 
     def _asset(self, manifest: ImageManifest, files: GeoTiffs) -> Asset:
         box = files.box(files.bands[0].id)
-        outline = raster.footprint(box)
+        outline = grids.footprint(box)
         if manifest.footprint:
             outline = _footprint(manifest.footprint, files)
         return Asset(manifest.name, "IMAGE", timestamp(), manifest.properties, footprint=outline)
@@ -113,7 +113,7 @@ def _described(body: Json, what: str, manifest: Mapping[str, Any]) -> Json:
 def _footprint(footprint: Footprint, files: GeoTiffs) -> Json:
     """Return a ring of a band's pixel coordinates in longitude and latitude."""
     box = files.box(footprint.band or files.bands[0].id)
-    to_lonlat = raster.transformer(box.grid.crs, "EPSG:4326").transform
+    to_lonlat = grids.transformer(box.grid.crs, "EPSG:4326").transform
     a, b, c, d, e, f = box.transform
     ring = [list(to_lonlat(a * x + b * y + c, d * x + e * y + f)) for x, y in footprint.points]
     return {"type": "Polygon", "coordinates": [ring]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import shapely
 
-from emulator import fields, raster
+from emulator import fields, grids
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.fields import Json
 from emulator.functions.geometry import Geometry
@@ -127,7 +127,7 @@ def _shapes(
     source: TableSource, columns: Mapping[str, list[str]]
 ) -> tuple[list[Json | None], str | None]:
     """Return a geometry for each row, and the column that they are from, if it is one."""
-    reference = raster.spatial_reference(source.crs)
+    reference = grids.spatial_reference(source.crs)
     if source.geometry_column and source.geometry_column not in columns:
         raise EarthEngineError(f"There is no column '{source.geometry_column}'.")
     found = [name for name, column in columns.items() if _has_shapes(column)]
@@ -167,7 +167,7 @@ def _lonlat(shape: shapely.Geometry, source: TableSource) -> Json:
     """Return GeoJSON with the edges that the source has, or that its CRS suggests."""
     geodesic = source.geodesic
     if geodesic is None:
-        geodesic = bool(raster.spatial_reference(source.crs).is_geographic)
+        geodesic = bool(grids.spatial_reference(source.crs).is_geographic)
     if source.crs != LONLAT:  # edges are followed by vertices, straight in the end
         shape, geodesic = Geometry(shape, source.crs, geodesic).lonlat, False
     content: dict[str, Any] = json.loads(shapely.to_geojson(shape))

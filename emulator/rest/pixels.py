@@ -9,7 +9,7 @@ import PIL.Image
 from affine import Affine
 from rasterio.io import MemoryFile
 
-from emulator import fields, raster
+from emulator import fields, grids, raster
 from emulator.errors import EarthEngineError
 from emulator.fields import Json
 from emulator.functions.geometry import Geometry
@@ -61,7 +61,7 @@ def prepared(image: raster.Image, request: Json) -> raster.Image:
 
 def requested_box(
     image: raster.Image, grid: Json, region: Geometry | None = None
-) -> raster.PixelBox:
+) -> grids.PixelBox:
     """Return the pixels of a REST PixelGrid; what it leaves out is the image's own.
 
     With a region it is the pixels that the region's bounds touch; these, or the image's, are
@@ -73,35 +73,33 @@ def requested_box(
     width, height = fields.whole(size, "width"), fields.whole(size, "height")
     _check_sides(*((width, height) if size else (1, 1)))
     if size and transform and region is None:
-        return raster.PixelBox(wanted, width, height)
+        return grids.PixelBox(wanted, width, height)
     box = _touched(image, wanted, region)
     if size:
         stretched = box.grid.affine @ Affine.translation(box.x, box.y)
         stretched = stretched @ Affine.scale(box.width / width, box.height / height)
-        box = raster.PixelBox(raster.Grid(wanted.crs, tuple(stretched)[:6]), width, height)
+        box = grids.PixelBox(grids.Grid(wanted.crs, tuple(stretched)[:6]), width, height)
     return box
 
 
-def _projection(
-    image: raster.Image, grid: Json, transform: tuple[float, ...] | None
-) -> raster.Grid:
+def _projection(image: raster.Image, grid: Json, transform: tuple[float, ...] | None) -> grids.Grid:
     if not image.bands:
         raise EarthEngineError("Image has no bands.")
     own = image.bands[0].grid
     crs = fields.text(grid, "crsCode") or fields.text(grid, "crsWkt") or own.crs
-    raster.spatial_reference(crs)
+    grids.spatial_reference(crs)
     if transform is None:
-        return own if crs == own.crs else raster.Grid(crs).at_scale(own.scale)
+        return own if crs == own.crs else grids.Grid(crs).at_scale(own.scale)
     affine = Affine(*transform)
     if affine.determinant == 0 or not np.isfinite(~affine).all():
         raise EarthEngineError("The affine transform of the pixel grid cannot be inverted.")
-    return raster.Grid(crs, transform)
+    return grids.Grid(crs, transform)
 
 
-def _touched(image: raster.Image, grid: raster.Grid, region: Geometry | None) -> raster.PixelBox:
+def _touched(image: raster.Image, grid: grids.Grid, region: Geometry | None) -> grids.PixelBox:
     try:
         if region is not None:
-            return raster.PixelBox.around(grid, region.projected(grid.crs).bounds)
+            return grids.PixelBox.around(grid, region.projected(grid.crs).bounds)
         extent = raster.export_grid(image)
         if grid == extent.grid:
             return extent
@@ -111,7 +109,7 @@ def _touched(image: raster.Image, grid: raster.Grid, region: Geometry | None) ->
 
 
 def render(
-    image: raster.Image, box: raster.PixelBox, file_format: str, name: str = DOWNLOAD
+    image: raster.Image, box: grids.PixelBox, file_format: str, name: str = DOWNLOAD
 ) -> Content:
     """Return an image's pixels in a file format; masked pixels are 0."""
     _check_size(image, box)
@@ -175,7 +173,7 @@ def _check_sides(width: int, height: int) -> None:
         )
 
 
-def _check_size(image: raster.Image, box: raster.PixelBox) -> None:
+def _check_size(image: raster.Image, box: grids.PixelBox) -> None:
     _check_sides(box.width, box.height)
     if len(image.bands) > MAX_BANDS:
         raise EarthEngineError(f"The image has more than {MAX_BANDS} bands.")
@@ -193,7 +191,7 @@ def _filled(pixels: raster.Pixels) -> np.ndarray:
     return np.where(pixels.mask > 0, pixels.data, pixels.data.dtype.type(0))
 
 
-def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.PixelBox) -> bytes:
+def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: grids.PixelBox) -> bytes:
     """Return a structured array with a field per band, rows from the north (REST NPY)."""
     kinds = [(name, band.data.dtype) for name, band in zip(names, pixels, strict=True)]
     array = np.zeros(box.shape, kinds)
@@ -204,7 +202,7 @@ def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.Pixe
     return file.getvalue()
 
 
-def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.PixelBox) -> bytes:
+def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: grids.PixelBox) -> bytes:
     data = np.stack([_filled(band) for band in pixels])  # of the type that holds all bands
     with MemoryFile() as file:
         with file.open(

@@ -8,7 +8,7 @@ import math
 import uuid
 from collections import OrderedDict
 
-from emulator import engine, fields, raster
+from emulator import engine, fields, grids, raster
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.fields import Json
@@ -21,7 +21,7 @@ MAX_REMEMBERED = 1000
 TILE_SIDE = 256
 MAX_ZOOM = 24
 #: Metres from the centre of the map to its edge: EPSG:3857 is a square.
-MAP_REACH = math.pi * raster.EARTH_RADIUS
+MAP_REACH = math.pi * grids.EARTH_RADIUS
 
 
 class Renderings:
@@ -117,11 +117,11 @@ def _index(call: Call, name: str) -> int:
     return int(text)
 
 
-def _tile(zoom: int, x: int, y: int) -> raster.PixelBox:
+def _tile(zoom: int, x: int, y: int) -> grids.PixelBox:
     """Return the pixels of a tile (https://developers.google.com/maps/documentation/javascript/coordinates)."""
     if zoom > MAX_ZOOM or max(x, y) >= 2**zoom:
         raise EarthEngineError(f"Invalid tile: there is none at {zoom}/{x}/{y}.")
     side = 2 * MAP_REACH / (TILE_SIDE * 2**zoom)
     transform = (side, 0.0, -MAP_REACH, 0.0, -side, MAP_REACH)
-    grid = raster.Grid("EPSG:3857", transform)
-    return raster.PixelBox(grid, TILE_SIDE, TILE_SIDE, x * TILE_SIDE, y * TILE_SIDE)
+    grid = grids.Grid("EPSG:3857", transform)
+    return grids.PixelBox(grid, TILE_SIDE, TILE_SIDE, x * TILE_SIDE, y * TILE_SIDE)
