@@ -13,6 +13,7 @@ from pyproj import Transformer
 from emulator.scenes.atmosphere import Weather, make_air, shadow_shift
 from emulator.scenes.folder import InvalidSceneFolder, SceneFolder, load_folder
 from emulator.scenes.landscape import Cover, make_landscape
+from emulator.scenes.optics import opacity
 from emulator.scenes.sentinel2 import BANDS, CRS, acquisitions, sun
 from emulator.scenes.synthetic import (
     LAT,
@@ -242,15 +243,15 @@ def test_shadows_fall_away_from_the_sun(azimuth: float, shift: tuple[int, int]) 
     assert shadow_shift(100, 45, azimuth) == shift
 
 
-def test_shade_is_the_clouds_opacity_displaced() -> None:
+def test_what_is_between_the_ground_and_the_sun_are_the_clouds_displaced() -> None:
     sky, position = Weather(cover=0.4, base=800, haze=0, cirrus=0), (30.0, 150.0)
     air = make_air(sky, position, 128, np.random.default_rng(1))
     down, right = shadow_shift(sky.base, *position)
     assert down < 0
     assert right < 0
-    cloud = air.cumulus[-down:, -right:]
-    assert np.array_equal(air.shade[:down, :right], cloud)
-    assert 0.2 < cloud.mean() < 0.6
+    cloud = air.clouds[-down:, -right:]
+    assert np.array_equal(air.sunward[:down, :right], cloud)
+    assert 0.2 < opacity(cloud, 0).mean() < 0.6
 
 
 def test_the_sun_stands_where_almanacs_say() -> None:
@@ -284,7 +285,7 @@ def test_deciduous_forest_is_greenest_in_summer() -> None:
 
     season = {day: ndvi(day) for day in range(60, 305, 5)}
     assert 150 < max(season, key=season.__getitem__) < 250
-    assert season[60] < 0.45
+    assert season[60] < 0.5
     assert max(season.values()) > 0.7
 
 
@@ -299,3 +300,25 @@ def test_scenes_are_numbered_and_timed_as_the_catalogue_does(region: Path) -> No
     assert min(cloudy) >= 0
     assert max(cloudy) <= 100
     assert np.std(cloudy) > 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "month", "zenith", "class_of_its_own"),
+    [("winter", {1, 2, 3}, 50, Truth.SNOW), ("desert", {5, 7}, 20, None), ("coast", {6}, 20, None)],
+)
+def test_other_kinds_of_region(
+    tmp_path: Path, kind: str, month: set[int], zenith: float, class_of_its_own: Truth | None
+) -> None:
+    folder = load_folder(write_region(tmp_path, images=12, size=64, kind=kind))
+    assert min(i.properties["MEAN_SOLAR_ZENITH_ANGLE"] for i in folder.images) > zenith
+    truth = np.stack(
+        [read(image.bands[0].path)[0] for image in load_folder(tmp_path / "truth").images]
+    )
+    snow = (truth == Truth.SNOW).mean()
+    assert (snow > 0.1) == (class_of_its_own is Truth.SNOW)
+    assert month & {int(image.id.rpartition("/")[2][4:6]) for image in folder.images}
+
+
+def test_an_unknown_kind_of_region_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kind is 'moon'; it must be one of foothills, winter"):
+        write_region(tmp_path, kind="moon")
