@@ -1,0 +1,1 @@
+"""Training, judging and publishing of the cloud model; nothing of it is deployed."""
