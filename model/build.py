@@ -70,7 +70,7 @@ def calibrate(judged: Judged) -> list[tuple[float, float]]:
     """Return (forest's share, probability) points of cloud and thin cloud (isotonic)."""
     share = judged.shares[:, CLOUD] + judged.shares[:, THIN]
     cloudy = np.isin(judged.classes, (CLOUD, THIN))
-    line = IsotonicRegression(y_min=0, y_max=1).fit(share, cloudy)
+    line = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(share, cloudy)
     x = np.linspace(0, 1, CALIBRATION_POINTS)
     # Bins as wide as the points are apart: single pixels make no steps.
     edges = np.concatenate([[0], (x[1:] + x[:-1]) / 2, [1]])
