@@ -43,8 +43,8 @@ def cloud_mask(
 
     `class`: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud. All are masked where the image
     has no data. `agreement` is the share of the inputs that say of cloud what the mask says:
-    the forest for the pixel alone, what is brighter than its background, and the decision
-    trees where the image has their bands.
+    the forest, what is brighter than its background, and the decision trees where the image
+    has their bands.
     """
     model = used.model
     # In double precision a digital number on a threshold divides to just that threshold.
@@ -55,11 +55,11 @@ def cloud_mask(
     around = shares.reduceNeighborhood(
         ee.Reducer.mean(), ee.Kernel.square(NEIGHBOURHOOD, "meters"), "kernel", True, "boxcar"
     ).rename(shares.bandNames())
+    shaded = may_be_shaded(reflectance, image)
     probability = _calibrated(_cloudy(around), model)
     flagged = probability.gte(model.cutoffs["cloud"])
-    classes = _classes(around, flagged, image, model)
-    votes = [_calibrated(_cloudy(shares), model).gte(model.cutoffs["cloud"])]
-    votes += _other_votes(reflectance, features, model, parameters)
+    classes = _classes(around, flagged, shaded, model)
+    votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
     return ee.Image.cat(
         probability.multiply(100).round().toByte().rename("cloud_probability"),
         classes,
@@ -94,11 +94,10 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
 
 
 def _classes(
-    shares: ee.Image, flagged: ee.Image, image: ee.Image, model: CloudModel
+    shares: ee.Image, flagged: ee.Image, shaded: ee.Image, model: CloudModel
 ) -> ee.Image:
     """Return band `class`: cloud before snow before shadow."""
     dark = shares.select(f"p{SHADOW}")
-    shaded = may_be_shaded(flagged, image, image.select(model.bands[0]).projection())
     shadow = dark.gte(model.cutoffs["shadow"]).And(shaded)
     shadow = shadow.Or(dark.gte(model.cutoffs["shadow_alone"]))
     snow = shares.select(f"p{SNOW}").gte(model.cutoffs["snow"])
