@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from emulator.scenes import optics, spectra
 from emulator.scenes.optics import Layer, Sunlight
-from emulator.scenes.sentinel2 import BANDS
+from emulator.scenes.sentinel2 import BANDS, LOOK
 from emulator.scenes.spectra import GROUPS, NAMES, REFLECTANCE, Group
 
 CLEAR, CLOUD, SHADOW, SNOW, THIN = range(5)
@@ -43,9 +43,6 @@ NOISE_FLOOR, NOISE_SHARE = 0.0003, 0.006
 #: mission's requirement is 5 %, 3 % as a goal).
 GAIN_COMMON, GAIN_BAND = 0.02, 0.012
 NATIVE_M = np.array([metres for _, metres in BANDS.values()])
-#: Order in which a detector's bands look at a place, first B2, last B9 (shares of 2.6 s; ESA User
-#: Handbook): high and moving edges are elsewhere in each.
-LOOK = np.array([0.97, 0.0, 0.2, 0.38, 0.45, 0.55, 0.65, 0.1, 0.75, 1.0, 0.3, 0.5, 0.85])
 #: Of a background: dates, and the share of clouds and shadows that nobody noticed.
 BACKGROUND_DATES, MISSED = 3, 0.03
 #: How often a pixel is of one surface; water glints; high cirrus lies over everything else.

@@ -1,36 +1,38 @@
-"""The synthetic air: haze, cirrus, cumulus and the shadows that they cast."""
+"""The synthetic air: haze, clouds, cirrus and the shadows that they cast, as fields over a scene.
 
-from dataclasses import dataclass
+What light does in them is `optics`; here it is tabulated, since a scene has one sun.
+"""
+
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.random import Generator
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
+from emulator.scenes import optics
 from emulator.scenes.noise import ranks, turbulence
-from emulator.scenes.sentinel2 import BANDS, PIXEL_M
+from emulator.scenes.optics import Layer, Sunlight
+from emulator.scenes.relief import shifted
+from emulator.scenes.sentinel2 import BANDS, LOOK, PIXEL_M
 
-#: Aerosol scattering falls as wavelength^-1.3 (Ångström, 1929; 1.3 is continental), B2 = 1.
-HAZE_DEPTH = np.array([(490 / nm) ** 1.3 for nm, _ in BANDS.values()], np.float32)
-#: Haze lies below the water vapour, which hides it in B10 (Gao et al., 1993).
-HAZE_DEPTH[list(BANDS).index("B10")] = 0
-HAZE_WHITE = np.full(len(BANDS), 0.32, np.float32)
-#: What a thick layer reflects; B10 sees cirrus, above the water vapour, and hardly cumulus.
-CIRRUS = np.array(
-    [0.40, 0.40, 0.40, 0.40, 0.41, 0.42, 0.42, 0.42, 0.42, 0.30, 0.14, 0.28, 0.20], np.float32
-)
-CUMULUS = np.array(
-    [0.95, 0.96, 0.96, 0.98, 1.00, 1.00, 1.00, 0.99, 1.00, 0.45, 0.006, 0.78, 0.62], np.float32
-)
-#: Share of the light that a full shadow takes: skylight still lights the short wavelengths.
-SHADOW = np.array(
-    [0.18, 0.28, 0.40, 0.48, 0.52, 0.60, 0.62, 0.63, 0.64, 0.50, 0.0, 0.70, 0.70], np.float32
-)
-#: Cumulus: largest size in pixels, slope of the spectrum (smoother than turbulence, as liquid water
-#: columns are), deviations of the field to full brightness, and opacity per thickness.
-CLOUD_SIZE, CLOUD_SLOPE, CLOUD_THICKNESS, CLOUD_DENSITY = 45, 3.4, 2.0, 9
-#: Darkest and brightest cumulus, as shares of CUMULUS.
-CLOUD_BRIGHTNESS = (0.42, 1.0)
+#: Clouds: largest size in pixels, slope of the spectrum (smoother than turbulence, as liquid water
+#: columns are), deviations of the field to full thickness; texture: size and deviation (logarithm).
+CLOUD_SIZE, CLOUD_SLOPE, CLOUD_THICKNESS = 45, 3.4, 2.0
+TEXTURE_SIZE, TEXTURE = 14, 0.35
+#: Steps of a table of optical depths, and the depth at its end.
+STEPS, DEEPEST = 512, 150.0
+#: Under broken clouds: the share of their diffuse light that reaches their shadows, and the share
+#: of the air there that the sun lights. Both follow how much cloud is within some pixels.
+THROUGH, LIT_AIR, CROWD = 0.3, 0.7, 41
+#: Optical depth at 550 nm of a clear day's haze.
+CLEAR_HAZE = 0.1
+#: How far around a pixel the ground lights its air, in pixels (Vermote et al., 1997).
+AROUND = 51
+#: How far what is 1 km up moves in pixels, along the track, from the first band's look to the
+#: last's: 7 km/s × 2.6 s from 786 km (`LOOK`). The truth goes by B3.
+PARALLAX_PER_KM = 2.3
+TRUE_LOOK = LOOK[list(BANDS).index("B3")]
 
 
 class Sky(StrEnum):
@@ -48,48 +50,162 @@ SKIES = {Sky.CLEAR: 0.35, Sky.PARTLY: 0.35, Sky.OVERCAST: 0.15, Sky.HAZY: 0.15}
 
 @dataclass(frozen=True)
 class Weather:
-    """How much of what is in the air; opacities are at 490 nm, 0 to 1."""
+    """How much of what is in the air."""
 
-    cover: float  # share of the sky under cumulus
-    base: float  # height of the cumulus, m
-    haze: float
-    cirrus: float
+    cover: float  # share of the sky under clouds
+    base: float  # height of the clouds that casts their shadow, m
+    haze: float  # optical depth at 550 nm
+    cirrus: float  # optical depth
+    density: float = 45.0  # optical depth of full thickness
+    ice: float = 0.0  # share in the clouds
+    droplet_m: float = 10e-6
+    crystal_m: float = 28e-6
+    top: float = 1800.0  # height from which the clouds' light comes, m
+    aerosol: str = "continental"
+    cirrus_top: float = 10_000.0
+    vapour_cm: float = 1.8  # over sea level
 
 
 @dataclass(frozen=True)
 class Air:
-    """Opacities, each (rows, columns), 0 to 1; `depth` is the cumulus' brightness, 0 to 1."""
+    """Optical depths, each (rows, columns), and the weather that they are of."""
 
+    weather: Weather
+    zenith: float
     haze: np.ndarray
     cirrus: np.ndarray
-    cumulus: np.ndarray
-    depth: np.ndarray
-    shade: np.ndarray
+    clouds: np.ndarray
+    sunward: np.ndarray  # clouds between here and the sun
+    crowd: np.ndarray  # share of the sky around that is under clouds
 
-    def veil(self, surface: np.ndarray) -> np.ndarray:
-        """Return the reflectance (13, rows, columns) of a surface seen through this air."""
-        low, high = CLOUD_BRIGHTNESS
-        cloud = CUMULUS[:, None, None] * (low + (high - low) * self.depth)
-        seen = surface * (1 - SHADOW[:, None, None] * self.shade)
-        seen = _layer(seen, HAZE_DEPTH[:, None, None] * self.haze, HAZE_WHITE[:, None, None])
-        seen = _layer(seen, self.cumulus, cloud)
-        return _layer(seen, self.cirrus, CIRRUS[:, None, None])
+    @property
+    def cos_sun(self) -> np.ndarray:
+        """Return the cosine of the sun's zenith."""
+        return np.cos(np.radians(self.zenith))
 
     def opacity(self) -> np.ndarray:
-        """Return the share of the light at 490 nm that does not come from the surface."""
-        return 1 - (1 - self.haze) * (1 - self.cumulus) * (1 - self.cirrus)
+        """Return the optical cover of everything in the air, 0 to 1 (`optics.opacity`)."""
+        clear = 1 - optics.opacity(self.clouds, self.weather.ice)
+        clear = clear * (1 - optics.opacity(self.cirrus, 1.0))
+        return 1 - clear * (1 - optics.haze_opacity(self.haze))
+
+    def shade(self) -> np.ndarray:
+        """Return the share of the light at 490 nm that clouds take from the ground."""
+        blue = list(BANDS).index("B2")
+        light = self._sunlight(optics.at(self._cloud_table(), blue), _steps(self.sunward))
+        return 1 - light.beam - light.through
+
+    def seen(
+        self,
+        surface: np.ndarray,
+        relief: tuple[np.ndarray, np.ndarray],
+        height: float,
+        bands: list[int],
+    ) -> np.ndarray:
+        """Return the reflectance (bands, rows, columns) of the ground seen through this air.
+
+        `surface` has the chosen bands. `relief` is `on_slopes`'; `height` is the mean ground's (m).
+        """
+        tables = (self._air_table(height), self._cloud_table(), self._cirrus_table())
+        steps = tuple(map(_steps, (self.haze, self.clouds, self.cirrus, self.sunward)))
+        gases = [
+            optics.gases(optics.vapour_above(level, self.weather.vapour_cm), self.cos_sun)
+            for level in (height, self.weather.top, self.weather.cirrus_top)
+        ]
+        uppers = [
+            optics.molecules(optics.pressure_at(level), self.cos_sun)
+            for level in (self.weather.top, self.weather.cirrus_top)
+        ]
+        looks = []
+        for band, ground in zip(bands, surface, strict=True):
+            air, clouds, cirrus = (optics.at(table, band) for table in tables)
+            gas = [transmission[band].astype(np.float32) for transmission in gases]
+            upper = [optics.at(layer, band) for layer in uppers]
+            around = uniform_filter(ground, AROUND)
+            light = self._sunlight(clouds, steps[3])._replace(slope=relief[0], open=relief[1])
+            air = optics.at(air, steps[0])
+            seen = optics.from_below(ground, around, air, light, gas[0])
+            if self.weather.cover:
+                moved = self._moved(steps[1], band)
+                layer = optics.at(clouds, moved)
+                seen = optics.through_cloud(seen, around, layer, upper[0], gas[1])
+            if self.weather.cirrus:
+                layer = optics.at(cirrus, steps[2])
+                seen = optics.through_cloud(layer.down * seen, around, layer, upper[1], gas[2])
+            looks.append(seen)
+        return np.stack(looks).astype(np.float32)
+
+    def _sunlight(self, clouds: Layer, steps: np.ndarray) -> Sunlight:
+        """Return the light under the clouds on a plain, by a band's table of them."""
+        apart = THROUGH + (1 - THROUGH) * self.crowd
+        beam, down = clouds.direct[steps], clouds.down[steps]
+        one = np.ones((), np.float32)
+        return Sunlight(beam, (down - beam) * apart, LIT_AIR * (1 - self.crowd), one, one)
+
+    def _moved(self, steps: np.ndarray, band: int) -> np.ndarray:
+        pixels = PARALLAX_PER_KM * self.weather.base / 1000 * (LOOK[band] - TRUE_LOOK)
+        return shifted(steps, round(pixels), 0)
+
+    def _air_table(self, height: float) -> Layer:
+        molecules = optics.molecules(optics.pressure_at(height), self.cos_sun)
+        kind = np.array(list(optics.AEROSOLS).index(self.weather.aerosol))
+        haze = optics.aerosol(_DEPTHS[:, None], kind, self.cos_sun)
+        return _table(optics.over(molecules, haze))
+
+    def _cloud_table(self) -> Layer:
+        weather = self.weather
+        ice, droplet, crystal = (
+            np.array(value) for value in (weather.ice, weather.droplet_m, weather.crystal_m)
+        )
+        return _table(optics.cloud(_DEPTHS[:, None], ice, droplet, crystal, self.cos_sun))
+
+    def _cirrus_table(self) -> Layer:
+        one, crystal = np.ones(()), np.array(self.weather.crystal_m)
+        return _table(optics.cloud(_DEPTHS[:, None], one, crystal, crystal, self.cos_sun))
+
+
+#: Depths of a table: their cube roots are equally far apart, so that thin layers are resolved.
+_DEPTHS = DEEPEST * (np.arange(STEPS) / (STEPS - 1)) ** 3
+
+
+def _table(layer: Layer) -> Layer:
+    """Return a layer's parts, (depths, bands), as tables by band."""
+    shape = (STEPS, len(BANDS))
+    return Layer(*(np.broadcast_to(part, shape).T.astype(np.float32) for part in layer))
+
+
+def _steps(depth: np.ndarray) -> np.ndarray:
+    """Return the nearest steps of a table."""
+    return np.rint(np.cbrt(depth / DEEPEST) * (STEPS - 1)).astype(np.intp).clip(0, STEPS - 1)
 
 
 def draw_weather(sky: Sky, rng: Generator) -> Weather:
     """Return weather of a kind."""
     base = rng.uniform(700, 1600)
+    air = Weather(
+        0, base, rng.uniform(0.03, 0.25), 0,
+        droplet_m=rng.uniform(6e-6, 16e-6), crystal_m=rng.uniform(15e-6, 50e-6),
+        top=base + rng.uniform(100, 1500), vapour_cm=rng.uniform(0.8, 3.0),
+        cirrus_top=rng.uniform(8500, 12_000),
+    )  # fmt: skip
     if sky is Sky.PARTLY:
-        return Weather(rng.uniform(0.08, 0.6), base, rng.uniform(0.0, 0.06), 0)
+        cirrus = rng.choice((0, 1), p=(0.85, 0.15)) * rng.uniform(0.1, 0.6)
+        density = rng.uniform(20, 70)
+        return replace(air, cover=rng.uniform(0.08, 0.6), density=density, cirrus=cirrus)
     if sky is Sky.OVERCAST:
-        return Weather(rng.uniform(0.93, 1), base, 0.05, 0)
+        density = 4 * 15 ** rng.random()
+        overcast = replace(air, cover=rng.uniform(0.93, 1), density=density)
+        frontal = replace(overcast, ice=rng.uniform(0.6, 1), top=rng.uniform(5000, 10_000))
+        return frontal if rng.random() < 0.4 else overcast
     if sky is Sky.HAZY:
-        return Weather(0, base, rng.uniform(0.05, 0.35), rng.choice((0, 1)) * rng.uniform(0.2, 0.5))
-    return Weather(0, base, rng.uniform(0, 0.04), 0)
+        kind = rng.choice(("continental", "smoke", "dust"))
+        return (
+            replace(air, haze=rng.uniform(0.45, 1.5), aerosol=str(kind)),
+            replace(air, cirrus=rng.uniform(0.4, 2.5)),
+            replace(air, cover=1.0, density=rng.uniform(0.6, 2.5), ice=rng.uniform(0, 1),
+                    top=rng.uniform(2500, 6500)),
+        )[rng.integers(3)]  # fmt: skip
+    return air
 
 
 def shadow_shift(base: float, zenith: float, azimuth: float) -> tuple[int, int]:
@@ -102,42 +218,36 @@ def shadow_shift(base: float, zenith: float, azimuth: float) -> tuple[int, int]:
 def make_air(weather: Weather, sun: tuple[float, float], size: int, rng: Generator) -> Air:
     """Return the air over a square; `sun` is its zenith and azimuth in degrees."""
     shape = (size, size)
-    shift = shadow_shift(weather.base, *sun)
-    above, sunward = _clouds(weather.cover, shape, shift, rng)
+    clouds, sunward = _clouds(weather, shape, shadow_shift(weather.base, *sun), rng)
     haze = weather.haze * (0.75 + 0.5 * ranks(turbulence(rng, shape, size, slope=4)))
     streaks = gaussian_filter(turbulence(rng, shape, 60), (2, 9))
-    return Air(
-        haze=haze,
-        cirrus=weather.cirrus * ranks(streaks),
-        cumulus=_opacity(above),
-        depth=np.clip(above, 0, 1),
-        shade=_opacity(sunward),
-    )
+    crowd = uniform_filter(optics.opacity(clouds, weather.ice), CROWD)
+    return Air(weather, sun[0], haze, weather.cirrus * ranks(streaks), clouds, sunward, crowd)
+
+
+def clear_air(weather: Weather, sun: tuple[float, float], size: int) -> Air:
+    """Return the same air without clouds and with little haze, the same everywhere."""
+    none = np.zeros((size, size), np.float32)
+    clear = replace(weather, cover=0, cirrus=0, haze=CLEAR_HAZE, aerosol="continental")
+    return Air(clear, sun[0], none + np.float32(CLEAR_HAZE), none, none, none, none)
 
 
 def _clouds(
-    cover: float, shape: tuple[int, int], shift: tuple[int, int], rng: Generator
+    weather: Weather, shape: tuple[int, int], shift: tuple[int, int], rng: Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the clouds' thickness over each pixel and between it and the sun (> 0: cloud)."""
-    if not cover:
-        return np.full(shape, -1, np.float32), np.full(shape, -1, np.float32)
+    """Return the clouds' optical depth over each pixel, and between it and the sun."""
+    if not weather.cover:
+        return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     extent = (shape[0] + abs(shift[0]), shape[1] + abs(shift[1]))
     field = turbulence(rng, extent, CLOUD_SIZE, CLOUD_SLOPE)
-    thickness = (field - np.quantile(field, 1 - cover)) / CLOUD_THICKNESS
+    thickness = np.clip(field - np.quantile(field, 1 - weather.cover), 0, None) / CLOUD_THICKNESS
+    texture = np.exp(TEXTURE * turbulence(rng, extent, TEXTURE_SIZE))
+    depth = (weather.density * thickness * texture).astype(np.float32)
     rows, cols = (_windows(n, s) for n, s in zip(shape, shift, strict=True))
-    return thickness[rows[0], cols[0]], thickness[rows[1], cols[1]]
+    return depth[rows[0], cols[0]], depth[rows[1], cols[1]]
 
 
 def _windows(length: int, shift: int) -> tuple[slice, slice]:
     """Return a window and the one that lies `shift` before it, both inside their union."""
     start = max(shift, 0)
     return slice(start, start + length), slice(start - shift, start - shift + length)
-
-
-def _opacity(thickness: np.ndarray) -> np.ndarray:
-    """Return the opacity of cumulus: soft over the first pixels of its edge."""
-    return 1 - np.exp(-np.clip(thickness, 0, None) * CLOUD_DENSITY)
-
-
-def _layer(below: np.ndarray, opacity: np.ndarray, reflectance: np.ndarray) -> np.ndarray:
-    return below + opacity * (reflectance - below)

@@ -15,6 +15,9 @@ BANDS = {
     "B6": (740, 20), "B7": (783, 20), "B8": (842, 10), "B8A": (865, 20), "B9": (945, 60),
     "B10": (1375, 60), "B11": (1610, 20), "B12": (2190, 20),
 }  # fmt: skip
+#: When a detector's bands look at a place, from the first, B2, to the last, B9, 2.6 s later: 0 to 1
+#: (ESA User Handbook).
+LOOK = np.array([0.97, 0.0, 0.2, 0.38, 0.45, 0.55, 0.65, 0.1, 0.75, 1.0, 0.3, 0.5, 0.85])
 #: Quality band -> (type, pixel in m), after the spectral ones (Earth Engine catalogue).
 QUALITY = {
     "QA10": ("uint16", 10), "QA20": ("uint32", 20), "QA60": ("uint16", 60),
@@ -113,16 +116,18 @@ class Acquisition:
         } | view
 
 
-def acquisitions(count: int, tile: str = "33TVL") -> Iterator[Acquisition]:
-    """Yield `count` passes over the season, the two orbits in turn, equally far apart."""
+def acquisitions(
+    count: int, tile: str = "33TVL", start: datetime = SEASON_START, days: int = SEASON_DAYS
+) -> Iterator[Acquisition]:
+    """Yield `count` passes over some days, the two orbits in turn, equally far apart."""
     passes = -(-count // len(ORBITS))
-    if passes > SEASON_DAYS:
-        raise ValueError(f"{count} images of one tile: at most {SEASON_DAYS * len(ORBITS)}.")
-    revisit = timedelta(days=(SEASON_DAYS - 1) // max(passes - 1, 1))
+    if passes > days:
+        raise ValueError(f"{count} images of one tile: at most {days * len(ORBITS)}.")
+    revisit = timedelta(days=(days - 1) // max(passes - 1, 1))
     for index in range(count):
         cycle, place = divmod(index, len(ORBITS))
         orbit = ORBITS[place]
-        yield Acquisition(orbit, SEASON_START + orbit.first_pass + cycle * revisit, tile)
+        yield Acquisition(orbit, start + orbit.first_pass + cycle * revisit, tile)
 
 
 def sun(time: datetime, lon: float, lat: float) -> tuple[float, float]:

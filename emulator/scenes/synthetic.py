@@ -1,6 +1,6 @@
 """A synthetic Sentinel-2 region whose truth is known, written as ordinary scene folders.
 
-The physics and its sources: docs/synthetic-region.md.
+What it holds: docs/synthetic-region.md; its physics and sources: docs/science.md.
 """
 
 import argparse
@@ -19,9 +19,11 @@ import shapely
 from numpy.random import Generator
 
 from emulator.scenes import cloud_score, weather
-from emulator.scenes.atmosphere import SKIES, Sky, draw_weather, make_air
+from emulator.scenes.atmosphere import SKIES, Sky, clear_air, draw_weather, make_air
 from emulator.scenes.folder import LON_LAT, MANIFEST, lon_lat
-from emulator.scenes.landscape import SNOW, Landscape, make_landscape
+from emulator.scenes.landscape import KINDS, Landscape, make_landscape
+from emulator.scenes.optics import B10_LEAK
+from emulator.scenes.relief import on_slopes, shifted
 from emulator.scenes.sentinel2 import (
     BANDS,
     COLLECTION,
@@ -36,7 +38,7 @@ from emulator.scenes.sentinel2 import (
 
 GENERATOR = "emulator.scenes.synthetic"
 #: Raise it whenever the same arguments give other files.
-VERSION = 2
+VERSION = 3
 #: What a region consists of, each a scene folder.
 FOLDERS = ("scenes", "truth", "cloud_score_plus", "weather")
 TRUTH_COLLECTION = "VERDURE/SYNTHETIC_TRUTH"
@@ -48,10 +50,15 @@ WORKERS = 2
 #: Upper left corner, UTM 33N: a multiple of the 60 m pixel, in tile 33TVL; and its lon/lat.
 ORIGIN = (465_180, 5_080_260)
 LON, LAT = 14.551, 45.875
-#: Opacity at 490 nm from which a pixel is cloud, and thin cloud; share of shade, of snow.
+#: Optical cover from which a pixel is cloud, and thin cloud; share of shade, of snow.
 CLOUD_OPACITY, THIN_OPACITY, SHADE_SHARE, SNOW_SHARE = 0.5, 0.12, 0.5, 0.2
 #: Noise of the sensor: a floor, and a share of the signal (SNR about 150, ESA User Handbook).
 NOISE_FLOOR, NOISE_SHARE = 0.0003, 0.006
+#: Deviations: of an image's place in pixels (ESA, Data Quality Report: 3 m between dates at best,
+#: up to 10 m) and of each band's gain.
+MISPLACED, GAIN = 0.35, 0.008
+#: Bands of the truth's NDVI.
+RED_INFRARED = [list(BANDS).index(name) for name in ("B4", "B8")]
 #: Where the swath's edge enters at the top (share of the width): usually, and in the few images
 #: that clip a corner only. It runs as a descending orbit's track does, 14° off north.
 SWATH_EDGES, SWATH_CORNER, SWATH_SLOPE = (0.6, 0.95), 0.15, 0.25
@@ -95,22 +102,27 @@ class Observation:
     snow: np.ndarray
 
 
-def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) -> Path:
+def write_region(
+    out: Path, seed: int = 0, images: int = 50, size: int = 256, kind: str = "foothills"
+) -> Path:
     """Write `out`/scenes and its neighbours unless they are there; return `out`/scenes.
 
     Scenes hold reflectance × 10000 (uint16, 0 is no data); truth holds the class (`Truth`) and
     the clear-sky NDVI × 10000 (int16). Both have the same ids and `size` × `size` 10 m pixels, and
     so has the cloud score of those images that get one. The weather has an image for every day.
+    `kind` is one of `KINDS`.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}.")
     scenes, truth, scores, _ = folders = [out / name for name in FOLDERS]
     made_by = {"generator": GENERATOR, "version": VERSION}
-    made_by |= {"seed": seed, "images": images, "size": size}
+    made_by |= {"seed": seed, "images": images, "size": size, "kind": kind}
     if _prepare(scenes, made_by):
         return scenes
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(np.random.SeedSequence([seed]))
-    landscape, skies = make_landscape(rng, size), _skies(rng, images)
+    landscape, skies = make_landscape(rng, size, KINDS[kind]), _skies(rng, images)
 
     def write(index: int, acquisition: Acquisition) -> dict[str, Any]:
         # From 1: a sequence that ends in 0 is the one without it, which made the land.
@@ -126,7 +138,7 @@ def write_region(out: Path, seed: int = 0, images: int = 50, size: int = 256) ->
             _write_tiff(scores / f"{acquisition.id}.tif", score, cloud_score.NODATA)
         return entry
 
-    passes = list(acquisitions(images))
+    passes = list(acquisitions(images, start=KINDS[kind].start, days=KINDS[kind].days))
     with ThreadPoolExecutor(WORKERS) as pool:
         entries = list(pool.map(write, range(images), passes))
     _write_manifest(truth, TRUTH_COLLECTION, TRUTH_BANDS, entries, made_by)
@@ -206,21 +218,26 @@ def observe(
     """Return what a pass sees; `edge`: where the swath ends at the top, as a share of the width."""
     size = landscape.cover.shape[0]
     position = sun(acquisition.time, LON, LAT)
-    air = make_air(draw_weather(sky, rng), position, size, rng)
+    weather = draw_weather(sky, rng)
+    air = make_air(weather, position, size, rng)
     land, snow = (f(acquisition.day_of_year) for f in (landscape.reflectance, landscape.snow))
-    surface = land + snow * (SNOW[:, None, None] - land)
-    reflectance = air.veil(surface)
+    land = land + landscape.glint(rng)
+    surface = land + snow * (landscape.snow_spectrum[:, None, None] - land)
+    relief, height = on_slopes(landscape.height, *position), float(landscape.height.mean())
+    reflectance = air.seen(surface, relief, height, list(range(len(BANDS))))
     valid = _swath(size, edge)
-    opacity = air.opacity()
+    opacity, shade = air.opacity(), air.shade()
     truth = np.select(
-        [~valid, opacity >= CLOUD_OPACITY, air.shade >= SHADE_SHARE, opacity >= THIN_OPACITY,
+        [~valid, opacity >= CLOUD_OPACITY, shade >= SHADE_SHARE, opacity >= THIN_OPACITY,
          snow >= SNOW_SHARE],
         [Truth.NODATA, Truth.CLOUD, Truth.SHADOW, Truth.THIN_CLOUD, Truth.SNOW],
         Truth.CLEAR,
     )  # fmt: skip
-    red, infrared = (land[list(BANDS).index(band)] for band in ("B4", "B8"))
+    red, infrared = clear_air(weather, position, size).seen(
+        land[RED_INFRARED], relief, height, RED_INFRARED
+    )
     ndvi = (infrared - red) / (infrared + red)
-    clear = (1 - opacity) * (1 - air.shade)
+    clear = (1 - opacity) * (1 - shade)
     return Observation(_sense(reflectance, rng), truth, ndvi, valid, clear, snow)
 
 
@@ -246,11 +263,27 @@ def _swath(size: int, edge: float | None) -> np.ndarray:
 
 
 def _sense(reflectance: np.ndarray, rng: Generator) -> np.ndarray:
-    """Return each band at its native pixel with the sensor's noise, repeated on the 10 m grid."""
+    """Return what the sensor makes of it: misplaced by a little, off in its gains, and noisy.
+
+    Each band is averaged to its native pixel and repeated on the 10 m grid.
+    """
+    shift = rng.normal(0, MISPLACED, 2)
+    gains = rng.normal(1, GAIN, len(BANDS)).astype(np.float32)
+    leak = B10_LEAK * (np.array(list(BANDS)) == "B10")
     return np.stack([
-        _coarsen(band, native // PIXEL_M, rng)
-        for band, (_, native) in zip(reflectance, BANDS.values(), strict=True)
+        _coarsen(_displaced(band + stray, shift) * gain, native // PIXEL_M, rng)
+        for band, stray, gain, (_, native) in zip(
+            reflectance, leak.astype("f4"), gains, BANDS.values(), strict=True
+        )
     ])  # fmt: skip
+
+
+def _displaced(band: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Return the band moved by a part of a pixel: what each new pixel covers of the old ones."""
+    for axis, part in enumerate(shift):
+        neighbour = shifted(band, *(int(np.sign(part)) * (axis == a) for a in (0, 1)))
+        band = band + np.float32(min(abs(part), 1)) * (neighbour - band)
+    return band
 
 
 def _coarsen(band: np.ndarray, factor: int, rng: Generator) -> np.ndarray:
@@ -355,12 +388,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--size", type=int, default=256, help="pixels of 10 m")
+    parser.add_argument("--kind", choices=KINDS, default="foothills")
     parser.add_argument("--metadata-only", type=int, metavar="N", help="N images without pixels")
     arguments = parser.parse_args()
     if arguments.metadata_only:
         scenes = write_metadata_only(arguments.out, arguments.metadata_only, arguments.seed)
     else:
-        scenes = write_region(arguments.out, arguments.seed, arguments.images, arguments.size)
+        size, kind = arguments.size, arguments.kind
+        scenes = write_region(arguments.out, arguments.seed, arguments.images, size, kind)
     sys.stdout.write(f"{scenes}\n")
 
 
