@@ -50,13 +50,6 @@ def images_in(folders: Iterable[Path]) -> Iterator[tuple[str, StoredImage]]:
                 yield folder.collection, image
 
 
-def model_for(bands: Iterable[str]) -> models.CloudModel | None:
-    """Return the first model whose bands an image has, if any."""
-    known = set(bands)
-    loaded = (models.load(name) for name in models.NAMES)
-    return next((model for model in loaded if known >= set(model.bands)), None)
-
-
 def apply(
     folders: list[Path],
     out: Path,
@@ -90,7 +83,7 @@ def _apply(
     begin = time.monotonic()
     collection, stored = entry
     image_id = stored.id.rsplit("/", 1)[-1]
-    model = model_for(band.name for band in stored.bands)
+    model = models.for_bands(band.name for band in stored.bands)
     if model is None:
         needed = set(models.load(models.NAMES[-1]).bands)
         missing = sorted(needed - {band.name for band in stored.bands})

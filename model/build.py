@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def calibrate(judged: Judged) -> list[tuple[float, float]]:
     x = np.linspace(0, 1, CALIBRATION_POINTS)
     # Bins as wide as the points are apart: single pixels make no steps.
     edges = np.concatenate([[0], (x[1:] + x[:-1]) / 2, [1]])
-    means = [line.predict(np.linspace(a, b, 9)).mean() for a, b in zip(edges, edges[1:], strict=False)]
+    means = [line.predict(np.linspace(a, b, 9)).mean() for a, b in pairwise(edges)]
     return [(round(float(a), 4), round(float(b), 4)) for a, b in zip(x, means, strict=True)]
 
 

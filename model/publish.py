@@ -5,17 +5,15 @@ import time
 import ee
 
 from shared.errors import PermanentError
-from shared.models import CloudModel
+from shared.models import PUBLISHED, CloudModel
 
 #: Seconds between two looks at the export, which takes seconds to a minute.
 POLL_SECONDS = 0.5
 
-FOLDER = "verdure-models"
-
 
 def asset_id(root: str, model: CloudModel) -> str:
     """Return the id of a model's classifier: another forest has another id."""
-    return f"{root}/{FOLDER}/{model.asset_name}"
+    return f"{root}/{PUBLISHED}/{model.asset_name}"
 
 
 def publish(model: CloudModel, root: str) -> str:
@@ -23,8 +21,8 @@ def publish(model: CloudModel, root: str) -> str:
     name = asset_id(root, model)
     if _exists(name):
         return name
-    if not _exists(f"{root}/{FOLDER}"):
-        ee.data.createAsset({"type": "FOLDER"}, f"{root}/{FOLDER}")
+    if not _exists(f"{root}/{PUBLISHED}"):
+        ee.data.createAsset({"type": "FOLDER"}, f"{root}/{PUBLISHED}")
     classifier = ee.Classifier.decisionTreeEnsemble(model.trees())
     task = ee.batch.Export.classifier.toAsset(classifier, model.asset_name, name)
     task.start()

@@ -93,9 +93,7 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
     return share.interpolate(points[0], points[1], "clamp")
 
 
-def _classes(
-    shares: ee.Image, flagged: ee.Image, shaded: ee.Image, model: CloudModel
-) -> ee.Image:
+def _classes(shares: ee.Image, flagged: ee.Image, shaded: ee.Image, model: CloudModel) -> ee.Image:
     """Return band `class`: cloud before snow before shadow."""
     dark = shares.select(f"p{SHADOW}")
     shadow = dark.gte(model.cutoffs["shadow"]).And(shaded)

@@ -11,9 +11,7 @@ import ee
 SIX_BANDS = ("B2", "B3", "B4", "B8", "B11", "B12")
 
 #: Bands of Sentinel-2 Level-1C (Earth Engine catalogue).
-ALL_BANDS = (
-    *("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12"),
-)
+ALL_BANDS = (*("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12"),)
 
 #: Ratios of the six bands. NDSI: Hall et al. 1995 (doi 10.1016/0034-4257(95)00137-P); whiteness:
 #: Gómez-Chova et al. 2007 (doi 10.1109/LGRS.2007.903407); HOT, haze-optimised transform: Zhang et

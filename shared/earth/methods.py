@@ -83,9 +83,7 @@ def method_bands(
     if not comparing:
         return ee.Image.cat(bands)
     compared = _compared(image, reflectance, scenes, comparing, rules)
-    counts = {
-        f"{name}_images": _selected(image, scenes, name, rules).size() for name in comparing
-    }
+    counts = {f"{name}_images": _selected(image, scenes, name, rules).size() for name in comparing}
     return ee.Image.cat([*bands, compared]).set(counts)
 
 

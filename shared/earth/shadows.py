@@ -43,11 +43,9 @@ def may_be_shaded(reflectance: ee.Image, image: ee.Image) -> ee.Image:
     hot = blue.subtract(red.divide(2))
     clouds = blue.gt(BRIGHT_BLUE).And(hot.gt(BRIGHT_HOT)).unmask(0, False)
     towards = clouds.directionalDistanceTransform(towards_sun, length.divide(COARSE).ceil().int())
-    near = clouds.fastDistanceTransform(NEAR // COARSE).lte((NEAR // COARSE) ** 2)
+    near = clouds.fastDistanceTransform(NEAR // COARSE).lte((NEAR // COARSE) ** 2).unmask(0, False)
     # Both are valid whatever the image says, so it does no harm if both are evaluated.
-    found = ee.Algorithms.If(
-        azimuth.eq(UNKNOWN), near, towards.select("distance").mask().gt(0)
-    )
+    found = ee.Algorithms.If(azimuth.eq(UNKNOWN), near, towards.select("distance").mask().gt(0))
     return ee.Image(found).reproject(blue.projection().atScale(COARSE))
 
 

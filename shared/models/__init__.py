@@ -7,6 +7,7 @@ only publishing reads.
 import gzip
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,9 @@ FOLDER = Path(__file__).parent
 
 #: Version of the file format; another one is refused.
 FORMAT = 1
+
+#: Folder of published classifiers, below a project's assets.
+PUBLISHED = "verdure-models"
 
 #: Models in the order of preference: the first whose bands an image has is used.
 NAMES = ("cloud-13", "cloud-6")
@@ -58,6 +62,12 @@ class CloudModel:
                 "belongs to another version; build the model anew"
             )
         return text.split("\n\n")
+
+
+def for_bands(bands: Iterable[str]) -> CloudModel | None:
+    """Return the first model whose bands an image has, if any."""
+    known = set(bands)
+    return next((model for name in NAMES if known >= set((model := load(name)).bands)), None)
 
 
 @cache
