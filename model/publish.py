@@ -1,5 +1,6 @@
 """Publishing: a forest becomes an Earth Engine classifier asset, once."""
 
+import re
 import time
 
 import ee
@@ -35,4 +36,10 @@ def publish(model: CloudModel, root: str) -> str:
 
 
 def _exists(name: str) -> bool:
-    return ee.data.getInfo(name) is not None
+    try:
+        ee.data.getAsset(name)
+    except ee.EEException as error:
+        if re.search("not found|does not exist", str(error), re.IGNORECASE):
+            return False
+        raise
+    return True
