@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,18 +13,18 @@ from rich.table import Table
 
 from cli import cloud, outputs, stacks
 from cli import demo as demo_run
+from cli import model as model_commands
 from cli.drive import Outcome, drive
-from cli.google_emulators import EmulatorsMissing
+from cli.people import errors_for_people
 from cli.progress import console, export_bars
 from cli.summary import Summary, failures, summarize, table
-from emulator.launch import PROJECT, EmulatorFailed, statistics
-from emulator.scenes.folder import InvalidSceneFolder
+from emulator.launch import PROJECT, statistics
 from shared import bootstrap
 from shared.config import Settings, read_run, read_settings
 from shared.domain import exports
 from shared.domain.exports import FINAL, Export
 from shared.domain.runs import RunConfiguration, register
-from shared.errors import InvalidConfiguration, VerdureError
+from shared.errors import InvalidConfiguration
 from shared.services import Ledger
 
 app = typer.Typer(
@@ -35,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Cloud masks from Sentinel-2 with Earth Engine.",
 )
+app.add_typer(model_commands.app, name="model")
 
 
 class StackName(StrEnum):
@@ -72,7 +71,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Mask every image of the synthetic region, or of scene folders, on this machine."""
-    with _errors_for_people():
+    with errors_for_people():
         if stack is StackName.CLOUD:
             raise InvalidConfiguration(["the demo runs on this machine; see `verdure run`"])
         out = out or Path("out") / (scenes[0].resolve().name if scenes else "demo")
@@ -92,7 +91,7 @@ def run(
 
     Stopped at any moment, the same command goes on where it was.
     """
-    with _errors_for_people():
+    with errors_for_people():
         wanted = read_run(configuration)
         if stack is StackName.CLOUD:
             _run_in_cloud(wanted, out, as_json)
@@ -109,7 +108,7 @@ def status(
     out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
 ) -> None:
     """Show how far each run is, and why images failed."""
-    with _errors_for_people():
+    with errors_for_people():
         ledger = _ledger(out, stack)
         runs = [_status_of(ledger, active.name) for active in ledger.active_runs()]
         if as_json:
@@ -126,7 +125,7 @@ def status(
 @app.command()
 def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> None:
     """Queue every failed image again, once the cause is mended."""
-    with _errors_for_people():
+    with errors_for_people():
         ledger = _ledger(out, stack)
         reopened = [
             _reopen(ledger, record)
@@ -213,21 +212,6 @@ def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:
 def _reopen(ledger: Ledger, record: Export) -> bool:
     now = datetime.now(UTC)
     return ledger.change(record.export_id, lambda x: exports.reopen(x, now)) is not None
-
-
-@contextmanager
-def _errors_for_people() -> Iterator[None]:
-    """Print what is wrong and what to do, without a traceback. Exit 2: wrong input, 1: else."""
-    try:
-        yield
-    except (InvalidConfiguration, InvalidSceneFolder) as error:
-        code, message = 2, str(error)
-    except (VerdureError, EmulatorFailed, EmulatorsMissing, stacks.FunctionFailed) as error:
-        code, message = 1, str(error)
-    else:
-        return
-    console.print(f"[red]Error:[/] {message}", highlight=False)
-    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

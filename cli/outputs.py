@@ -16,7 +16,7 @@ from cli.progress import bars
 from shared.domain.exports import Export, State
 from shared.domain.outputs import STAC_VERSION, bounding_box
 from shared.domain.runs import RunConfiguration
-from shared.earth.cloud_mask import CLOUD
+from shared.earth.cloud_mask import CLOUD, THIN
 
 NODATA = 255
 
@@ -78,7 +78,7 @@ def _pixels(
     grid = ee.data.getAsset(asset_id)["bands"][0]["grid"]
     scene = ee.Image(f"{configuration.collection}/{image_id}").select(["B4", "B3", "B2"])
     colours = scene.divide(WHITE).clamp(0, 1).pow(0.8).multiply(255).unmask(0, False).toByte()
-    image = ee.Image(asset_id).unmask(NODATA, False).toByte().addBands(colours)
+    image = ee.Image(asset_id).select("class").unmask(NODATA, False).toByte().addBands(colours)
     pixels = ee.data.computePixels(
         {"expression": image, "fileFormat": "NUMPY_NDARRAY", "grid": grid}
     )
@@ -115,7 +115,7 @@ def _write_cog(classes: np.ndarray, grid: dict[str, Any], record: Export, path: 
 
 def _draw(classes: np.ndarray, colours: np.ndarray, caption: str) -> Image.Image:
     """Return the true-colour picture, cloud tinted and what has no mask dark, with a caption."""
-    cloud, unmasked = (classes == CLOUD)[..., None], (classes == NODATA)[..., None]
+    cloud, unmasked = np.isin(classes, (CLOUD, THIN))[..., None], (classes == NODATA)[..., None]
     tinted = colours * (1 - CLOUD_OPACITY) + np.array(CLOUD_COLOUR) * CLOUD_OPACITY
     shown = np.where(cloud, tinted, np.where(unmasked, colours * DARK, colours))
     picture = Image.fromarray(shown.astype(np.uint8))

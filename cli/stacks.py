@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from cli import google_emulators
 from cli.pipeline import Function, application, push_body, read_pipeline
-from emulator import launch
-from shared import bootstrap
+from emulator import client, launch
+from model.publish import publish
+from shared import bootstrap, models
 from shared.adapters.embedded import Delivery, SqliteBus, SqliteLedger
 from shared.config import Settings
 from shared.services import Services
@@ -193,6 +194,7 @@ def start(
     with ExitStack() as exits:
         url = exits.enter_context(launch.running(out / "earth-engine", scenes, *emulator_options))
         project = launch.PROJECT
+        _publish_models(url)
         exits.callback(bootstrap.use, None)
         if kind == "embedded":
             yield exits.enter_context(closing(EmbeddedStack(Settings(kind, project, out, url))))
@@ -202,6 +204,13 @@ def start(
             )
             stack = EmulatorsStack(Settings(kind, project, None, url), pushes)
             yield exits.enter_context(closing(stack))
+
+
+def _publish_models(url: str) -> None:
+    """Publish the cloud models, which masks load, unless an earlier start did."""
+    client.connect(url)
+    for name in models.NAMES:
+        publish(models.load(name), f"projects/{launch.PROJECT}/assets")
 
 
 def _backoff(function: Function, failures: int) -> float:

@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict
 
+from shared import models
 from shared.admission import release
 from shared.domain import ids
 from shared.domain.exports import Export, State
-from shared.domain.images import TREE_BANDS, FoundImage
+from shared.domain.images import FoundImage
 from shared.domain.runs import MASK_ALGORITHM, Run
 from shared.errors import PermanentError
 from shared.handler import log_context, logger, on_schedule
@@ -44,9 +45,11 @@ def _record_images(run: Run, services: Services) -> int:
 def _record(run: Run, image: FoundImage, services: Services) -> Export:
     parameters = run.configuration.mask
     grid = (image.crs, parameters.scale)
-    unwanted = _reason_to_skip(image, run)
+    model = models.for_bands(image.bands)
+    unwanted = _reason_to_skip(image, run, model)
+    model_name = model.asset_name if model else ""
     return Export(
-        export_id=_export_id(run, image, grid),
+        export_id=_export_id(run, image, grid, model_name),
         run=run.name,
         run_id=run.run_id,
         image_id=image.image_id,
@@ -56,21 +59,23 @@ def _record(run: Run, image: FoundImage, services: Services) -> Export:
         tile=image.tile,
         footprint=json.dumps(image.footprint),
         grid=grid,
+        model=model_name,
         queued_at=services.now(),
         state=State.SKIPPED if unwanted else State.FOUND,
         reason=unwanted,
     )
 
 
-def _export_id(run: Run, image: FoundImage, grid: tuple[str, int]) -> str:
-    what = [asdict(run.configuration.mask), run.configuration.land, run.configuration.destination]
+def _export_id(run: Run, image: FoundImage, grid: tuple[str, int], model: str) -> str:
+    configuration = run.configuration
+    what = [asdict(configuration.mask), configuration.land, configuration.destination, model]
     return ids.export_id("mask", image.image_id, MASK_ALGORITHM, what, grid)
 
 
-def _reason_to_skip(image: FoundImage, run: Run) -> str:
+def _reason_to_skip(image: FoundImage, run: Run, model: models.CloudModel | None) -> str:
     if not image.on_land:
         return "outside the land geometry"
-    missing = {*TREE_BANDS, *run.configuration.mask.bands} - set(image.bands)
-    if missing:
-        return f"bands missing: {', '.join(sorted(missing))}"
-    return ""
+    missing = set(run.configuration.mask.bands) - set(image.bands)
+    if model is None:
+        missing |= set(models.load(models.NAMES[-1]).bands) - set(image.bands)
+    return f"bands missing: {', '.join(sorted(missing))}" if missing else ""

@@ -3,6 +3,7 @@
 VerdureError
 ├── PermanentError            record it and acknowledge: doing it again would fail again
 │   ├── InvalidConfiguration      a setting or a run configuration
+│   ├── InvalidModel              a file of a trained cloud model
 │   ├── NotFound                  a collection, asset or band that Earth Engine does not have
 │   └── AccessDenied              no credentials, or no permission
 ├── TransientError            raise it: the message is delivered again
@@ -27,6 +28,10 @@ class InvalidConfiguration(PermanentError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class InvalidModel(PermanentError):
+    """A file of a trained cloud model is damaged, or of another version."""
 
 
 class NotFound(PermanentError):

@@ -13,12 +13,13 @@ import google.auth.credentials
 import httplib2
 from ee import deprecation
 
+from shared import models
 from shared.adapters import credentials
 from shared.domain import ids
 from shared.domain.exports import Export
 from shared.domain.images import FoundImage
 from shared.domain.runs import MASK_ALGORITHM, Run
-from shared.earth.cloud_mask import mask_of
+from shared.earth.cloud_mask import Publication, mask_of
 from shared.earth.listing import PAGE, images_page, outputs
 from shared.errors import (
     AccessDenied,
@@ -96,7 +97,7 @@ class EarthEngineClient:
         self._transport = LocalTransport()
         self._initialize_once = threading.Lock()
         self._initialized = False
-        self._templates: dict[tuple[str, str, int], str] = {}
+        self._templates: dict[tuple[str, str, str, int], str] = {}
 
     @_translated
     def find_images(self, run: Run) -> Iterator[FoundImage]:
@@ -129,7 +130,7 @@ class EarthEngineClient:
         """Start the export of one mask and return its operation's name: one request."""
         self._initialize()
         request_id = ids.request_id(export.export_id, export.attempt)
-        request = self._template(run, *export.grid)
+        request = self._template(run, export.model, *export.grid)
         for name, value in (
             (IMAGE_ID, export.image_id),
             (RUN_KEY, export.export_id),
@@ -171,15 +172,15 @@ class EarthEngineClient:
                 _initialize(self._project, self._url, self._transport)
                 self._initialized = True
 
-    def _template(self, run: Run, crs: str, scale: int) -> str:
+    def _template(self, run: Run, model: str, crs: str, scale: int) -> str:
         """Return the export request of a run as JSON text, with names to fill in.
 
         Requests differ only in ids, and building and encoding a graph takes the client
         longer than sending it.
         """
-        key = (run.run_id, crs, scale)
+        key = (run.run_id, model, crs, scale)
         if key not in self._templates:
-            self._templates[key] = json.dumps(_export_request(run, crs, scale))
+            self._templates[key] = json.dumps(_export_request(run, model, crs, scale))
         return self._templates[key]
 
 
@@ -222,16 +223,17 @@ def _initialize(project: str, url: str | None, transport: LocalTransport) -> Non
     )
 
 
-def _export_request(run: Run, crs: str, scale: int) -> dict[str, Any]:
+def _export_request(run: Run, model: str, crs: str, scale: int) -> dict[str, Any]:
     image = ee.Image(f"{run.configuration.collection}/{IMAGE_ID}")
     provenance = {
         "run_key": RUN_KEY,
         "run": run.run_id,
         "algorithm": MASK_ALGORITHM,
+        "model": model,
         "source": f"{run.configuration.collection}/{IMAGE_ID}",
     }
     mask = (
-        mask_of(image, run.configuration)
+        mask_of(image, run.configuration, _publication(run, model))
         .copyProperties(image, ["system:time_start", "system:time_end", *KEPT_PROPERTIES])
         .set(provenance)
     )
@@ -239,7 +241,7 @@ def _export_request(run: Run, crs: str, scale: int) -> dict[str, Any]:
         image=ee.Image(mask),
         description=f"{IMAGE_ID} {REQUEST_ID}",
         assetId=f"{run.configuration.destination}/{IMAGE_ID}",
-        pyramidingPolicy={".default": "mode"},
+        pyramidingPolicy={".default": "mean", "class": "mode"},
         region=image.geometry(),
         crs=crs,
         crsTransform=[scale, 0, 0, 0, -scale, 0],
@@ -247,6 +249,19 @@ def _export_request(run: Run, crs: str, scale: int) -> dict[str, Any]:
     )
     expression = ee.serializer.encode(task.config["expression"], for_cloud_api=True)
     return {**task.config, "expression": expression}
+
+
+def _publication(run: Run, asset_name: str) -> Publication:
+    """Return the model that an export was recorded with, in the destination's project."""
+    name = next((name for name in models.NAMES if asset_name.startswith(name)), models.NAMES[0])
+    model = models.load(name)
+    if model.asset_name != asset_name:
+        raise PermanentError(
+            f"the image was recorded for model {asset_name or None}, and this version has "
+            f"{model.asset_name}; register the run again"
+        )
+    root = run.configuration.destination.split("/assets/")[0]
+    return Publication(model, f"{root}/assets/{models.PUBLISHED}/{asset_name}")
 
 
 def _found_image(feature: dict[str, Any]) -> FoundImage:

@@ -71,6 +71,7 @@ class Export:
     footprint: str  # GeoJSON text: Firestore keeps no nested arrays
     grid: tuple[str, int]
     queued_at: datetime
+    model: str = ""  # cloud model that the image's bands allow, and its version
     state: State = State.FOUND
     attempt: int = 1
     failures: int = 0

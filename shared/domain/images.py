@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-#: Bands the cloud mask reads: those of decision trees 2 and 3 (Hollstein et al. 2016).
-TREE_BANDS = ("B1", "B2", "B3", "B5", "B6", "B8A", "B10", "B11", "B12")
-
 
 @dataclass(frozen=True)
 class FoundImage:

@@ -16,7 +16,7 @@ STAC_EXTENSIONS = [
     "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
 ]
 
-MASK_BANDS = ["class"]
+MASK_BANDS = ["cloud_probability", "class", "agreement"]
 
 
 def check(record: Export, output: dict[str, Any]) -> list[str]:
@@ -48,6 +48,7 @@ def stac_item(run: Run, record: Export, output: dict[str, Any], now: datetime) -
         "grid:code": f"MGRS-{record.tile}" if record.tile else None,
         "proj:code": crs,
         "processing:software": {"verdure": MASK_ALGORITHM},
+        "verdure:model": record.model,
         "verdure:acquisition": record.acquisition,
         "verdure:run": run.run_id,
         "verdure:run_key": record.export_id,
@@ -66,7 +67,7 @@ def stac_item(run: Run, record: Export, output: dict[str, Any], now: datetime) -
         "assets": {
             "mask": {
                 "href": f"https://earthengine.googleapis.com/v1/{asset_id}",
-                "title": "Cloud mask: 0 clear, 1 cloud",
+                "title": "Cloud mask: class 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud",
                 "roles": ["cloud"],
                 "bands": [{"name": name, "data_type": "uint8"} for name in MASK_BANDS],
             }

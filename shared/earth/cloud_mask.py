@@ -1,48 +1,139 @@
 """The cloud mask of one image, as an Earth Engine graph."""
 
+from dataclasses import dataclass
+
 import ee
 
 from shared.domain.runs import MaskParameters, RunConfiguration
 from shared.earth.background import background_images, median
 from shared.earth.decision_trees import TREE2, TREE3, decision_tree
+from shared.earth.features import ALL_BANDS, COMPARED, feature_image
+from shared.earth.shadows import may_be_shaded
+from shared.models import CloudModel
 
 #: Sentinel-2 digital numbers per unit of reflectance (Earth Engine catalogue).
 REFLECTANCE_SCALE = 10_000
 
-CLEAR, CLOUD = 0, 1
+CLEAR, CLOUD, SHADOW, SNOW, THIN = range(5)
+
+#: Half the side of the square (metres) over which the forest's shares are averaged: clouds are
+#: larger than a pixel, bright roofs are not.
+NEIGHBOURHOOD = 20
 
 
-def cloud_mask(image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters) -> ee.Image:
-    """Return band `class` (uint8): 1 cloud, 0 clear, masked where the image has no data.
+@dataclass(frozen=True)
+class Publication:
+    """A cloud model and where it lives: a classifier asset's id, or the classifier itself."""
 
-    Cloud is what either tree finds, and what is brighter than its background; without a
-    background image the trees decide alone.
-    """
-    # In double precision a digital number on a threshold divides to just that threshold.
-    reflectance = image.toDouble().divide(REFLECTANCE_SCALE)
-    trees = decision_tree(reflectance, TREE2).Or(decision_tree(reflectance, TREE3))
-    brightened = _brightened(reflectance, image, scenes, parameters)
-    return trees.Or(brightened).multiply(CLOUD).toByte().rename("class")
+    model: CloudModel
+    classifier: str | ee.Classifier
+
+    def load(self) -> ee.Classifier:
+        """Return the classifier, to put out the share of every class."""
+        loaded = self.classifier
+        if isinstance(loaded, str):
+            loaded = ee.Classifier.load(loaded)
+        return loaded.setOutputMode("MULTIPROBABILITY")
 
 
-def _brightened(
-    reflectance: ee.Image, image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters
+def cloud_mask(
+    image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters, used: Publication
 ) -> ee.Image:
-    """Return 1 where the image is bright, and brighter than its background (else 0)."""
-    bands = list(parameters.bands)
+    """Return bands `cloud_probability` (uint8, %), `class` (uint8) and `agreement` (uint8, %).
+
+    `class`: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud. All are masked where the image
+    has no data. `agreement` is the share of the inputs that say of cloud what the mask says:
+    the forest, what is brighter than its background, and the decision trees where the image
+    has their bands.
+    """
+    model = used.model
+    # In double precision a digital number on a threshold divides to just that threshold.
+    reflectance = image.select(list(model.bands)).toDouble().divide(REFLECTANCE_SCALE)
+    background = background_of(image, scenes, parameters)
+    features = feature_image(reflectance, model.bands, background)
+    shares = _shares(features, used)
+    around = shares.reduceNeighborhood(
+        ee.Reducer.mean(), ee.Kernel.square(NEIGHBOURHOOD, "meters"), "kernel", True, "boxcar"
+    ).rename(shares.bandNames())
+    shaded = may_be_shaded(reflectance, image)
+    probability = _calibrated(_cloudy(around), model)
+    flagged = probability.gte(model.cutoffs["cloud"])
+    classes = _classes(around, flagged, shaded, model)
+    votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
+    return ee.Image.cat(
+        probability.multiply(100).round().toByte().rename("cloud_probability"),
+        classes,
+        _agreement(votes, flagged),
+    ).updateMask(features.mask().reduce(ee.Reducer.min()))
+
+
+def background_of(
+    image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters
+) -> ee.Image:
+    """Return the reflectance of COMPARED bands in the clearest images around; masked if none."""
     around = background_images(
         image, scenes, parameters.background_days, parameters.background_images
     )
-    now = reflectance.select(bands)
-    background = median(around, image.select(bands)).divide(REFLECTANCE_SCALE)
-    difference = now.subtract(background)
-    rose = difference.reduce(ee.Reducer.mean()).unmask(0).gt(parameters.difference)
-    return rose.And(now.reduce(ee.Reducer.mean()).gt(parameters.brightness))
+    return median(around, image.select(list(COMPARED))).divide(REFLECTANCE_SCALE)
 
 
-def mask_of(image: ee.Image, run: RunConfiguration) -> ee.Image:
+def _shares(features: ee.Image, used: Publication) -> ee.Image:
+    """Return the forest's share of each class as bands p0 … p4."""
+    bands = [[f"p{number}" for number in used.model.classes]]
+    return features.classify(used.load()).arrayFlatten(bands)
+
+
+def _cloudy(shares: ee.Image) -> ee.Image:
+    return shares.select(f"p{CLOUD}").add(shares.select(f"p{THIN}"))
+
+
+def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
+    """Return the probability that a forest's share of cloud and thin cloud stands for."""
+    points = [list(axis) for axis in zip(*model.calibration, strict=True)]
+    return share.interpolate(points[0], points[1], "clamp")
+
+
+def _classes(shares: ee.Image, flagged: ee.Image, shaded: ee.Image, model: CloudModel) -> ee.Image:
+    """Return band `class`: cloud before snow before shadow."""
+    dark = shares.select(f"p{SHADOW}")
+    shadow = dark.gte(model.cutoffs["shadow"]).And(shaded)
+    shadow = shadow.Or(dark.gte(model.cutoffs["shadow_alone"]))
+    snow = shares.select(f"p{SNOW}").gte(model.cutoffs["snow"])
+    thin = shares.select(f"p{THIN}").gt(shares.select(f"p{CLOUD}"))
+    return (
+        shadow.multiply(SHADOW)
+        .where(snow, SNOW)
+        .where(flagged, CLOUD)
+        .where(flagged.And(thin), THIN)
+        .toByte()
+        .rename("class")
+    )
+
+
+def _other_votes(
+    reflectance: ee.Image, features: ee.Image, model: CloudModel, parameters: MaskParameters
+) -> list[ee.Image]:
+    """Return what the inputs beside the forest say of cloud (Mateo-García et al. 2018)."""
+    brightened = (
+        features.select("rise_B2", "rise_B4")
+        .reduce(ee.Reducer.mean())
+        .gt(parameters.difference)
+        .And(features.select("visible").gt(parameters.brightness))
+    )
+    if model.bands != ALL_BANDS:
+        return [brightened]
+    return [brightened, *(decision_tree(reflectance, tree) for tree in (TREE2, TREE3))]
+
+
+def _agreement(votes: list[ee.Image], flagged: ee.Image) -> ee.Image:
+    agreeing = [vote.eq(flagged) for vote in votes]
+    share = ee.Image.cat(*agreeing).reduce(ee.Reducer.mean())
+    return share.multiply(100).round().toByte().rename("agreement")
+
+
+def mask_of(image: ee.Image, run: RunConfiguration, used: Publication) -> ee.Image:
     """Return the mask of an image of a run's collection, masked outside the run's land."""
-    mask = cloud_mask(image, ee.ImageCollection(run.collection), run.mask)
+    mask = cloud_mask(image, ee.ImageCollection(run.collection), run.mask, used)
     if run.land is not None:
         mask = mask.clipToCollection(region_of(run.land))
     return mask

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ee
 
 from shared.domain.runs import RunConfiguration
-from shared.earth.cloud_mask import CLOUD, region_of
+from shared.earth.cloud_mask import CLOUD, THIN, region_of
 
 #: Images in one answer: far below the 5,000 elements at which Earth Engine refuses.
 PAGE = 500
@@ -51,12 +51,12 @@ def outputs(run: RunConfiguration, image_ids: Sequence[str]) -> ee.FeatureCollec
     )
 
     def describe(mask: ee.Image) -> ee.Feature:
-        classes = mask.select(0)
+        classes = mask.select("class")
         projection = classes.projection()
         shares = (
             classes.mask()
             .rename("valid")
-            .addBands(classes.eq(CLOUD).rename("cloud"))
+            .addBands(classes.eq(CLOUD).Or(classes.eq(THIN)).rename("cloud"))
             .reduceRegion(
                 reducer=ee.Reducer.mean().unweighted(),
                 geometry=mask.geometry(),

@@ -1,16 +1,23 @@
 """The graphs against numpy on the same files, and against what they promise."""
 
 import json
+import warnings
 
 import ee
 import numpy as np
+import pytest
 
+from emulator.trees import Forest
+from model.features import feature_rows
+from model.publish import publish
+from shared import models
 from shared.domain.runs import MaskParameters
 from shared.earth.background import background_images, median
-from shared.earth.cloud_mask import cloud_mask, mask_of
+from shared.earth.cloud_mask import Publication, cloud_mask, mask_of
+from shared.earth.features import COMPARED
 
 from .conftest import COLLECTION, pixels
-from .numpy_trees import check_trees, tree2, tree3
+from .numpy_trees import check_trees
 
 HOUR = 3_600_000
 
@@ -67,52 +74,88 @@ def test_the_median_is_numpys_over_what_is_valid(region):
     assert (got[~covered] == -1).all()
 
 
-def test_without_a_background_the_trees_decide(region):
-    image_id = list(region.properties)[6]
-    image = ee.Image(f"{COLLECTION}/{image_id}").set("MGRS_TILE", "31UDT")
-    mask = cloud_mask(image, ee.ImageCollection(COLLECTION), MaskParameters())
-    bands = region.reflectance(image_id)
-    valid = np.isfinite(np.stack(list(bands.values()))).all(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        expected = np.where(valid, tree2(bands) | tree3(bands), -1)
-    np.testing.assert_array_equal(pixels(mask, region.grid(image_id)), expected)
+@pytest.fixture(scope="module")
+def published(region):
+    """The model of 13 bands, published on the region's emulator."""
+    model = models.load("cloud-13")
+    return Publication(model, publish(model, "projects/demo-project/assets"))
 
 
-def test_what_is_brighter_than_its_background_is_cloud(region):
-    parameters = MaskParameters()
-    for image_id in list(region.properties)[3::12]:
+def expected_mask(bands, background, model):
+    """Return (probability in per cent, flagged), NaN where there are no data."""
+    forest = Forest.from_text(model.trees(), "test")
+    height, width = bands["B2"].shape
+    rows = feature_rows(
+        {name: values.ravel() for name, values in bands.items()},
+        model.bands,
+        {name: values.ravel() for name, values in background.items()},
+    )
+    valid = np.isfinite(rows).all(axis=1)
+    order = [model.features.index(name) for name in forest.names]
+    shares = np.full((len(rows), len(model.classes)), np.nan)
+    shares[valid] = forest.output("MULTIPROBABILITY", rows[valid][:, order])
+    cloudy = (shares[:, 1] + shares[:, 4]).reshape(height, width)
+    padded = np.pad(cloudy, 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        around = np.where(valid.reshape(height, width), np.nanmean(windows, axis=(2, 3)), np.nan)
+    return np.interp(around, *zip(*model.calibration, strict=True))
+
+
+def test_the_probability_is_the_forests_mean_around_a_pixel(region, published):
+    parameters, model = MaskParameters(), published.model
+    for image_id in list(region.properties)[3::16]:
         image, chosen = background_of(
             image_id, parameters.background_days, parameters.background_images
         )
         names = chosen.aggregate_array("system:index").getInfo()
-        bands = region.reflectance(image_id)
-        now = np.mean([bands[name] for name in parameters.bands], axis=0)
-        with np.errstate(all="ignore"):
-            before = np.mean(
-                [
-                    np.nanmedian([region.reflectance(name)[band] for name in names], axis=0)
-                    for band in parameters.bands
-                ],
-                axis=0,
-            )
-            rose = np.nan_to_num(now - before) > parameters.difference
-            expected = tree2(bands) | tree3(bands) | (rose & (now > parameters.brightness))
-        got = pixels(
-            cloud_mask(image, ee.ImageCollection(COLLECTION), parameters), region.grid(image_id)
-        )
+        others = [region.reflectance(name) for name in names]
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            background = {b: np.nanmedian([x[b] for x in others], axis=0) for b in COMPARED}
+        expected = expected_mask(region.reflectance(image_id), background, model)
+        mask = cloud_mask(image, ee.ImageCollection(COLLECTION), parameters, published)
+        got = pixels(mask.select("cloud_probability"), region.grid(image_id))
+        np.testing.assert_array_equal(got >= 0, np.isfinite(expected))
         valid = got >= 0
-        # Sums in another order differ in the last digit, and so may a pixel on the threshold.
-        assert (got[valid] != expected[valid]).mean() < 0.001
+        # A value on a threshold may fall to either side: medians end in the last digit.
+        assert (np.abs(got - 100 * expected)[valid] > 0.51).mean() < 0.005
+        classes = pixels(mask.select("class"), region.grid(image_id))
+        flagged = expected >= model.cutoffs["cloud"]
+        assert (np.isin(classes, (1, 4)) != flagged)[valid].mean() < 0.005
+        assert set(np.unique(classes[valid])) <= {0, 1, 2, 3, 4}
 
 
-def test_the_mask_is_one_byte_band_named_class(region, run_configuration):
+def test_without_a_background_the_image_decides(region, published):
+    image_id = list(region.properties)[6]
+    image = ee.Image(f"{COLLECTION}/{image_id}").set("MGRS_TILE", "31UDT")
+    mask = cloud_mask(image, ee.ImageCollection(COLLECTION), MaskParameters(), published)
+    bands = region.reflectance(image_id)
+    nothing = {name: np.full(bands["B2"].shape, np.nan) for name in COMPARED}
+    expected = expected_mask(bands, nothing, published.model)
+    got = pixels(mask.select("cloud_probability"), region.grid(image_id))
+    valid = got >= 0
+    np.testing.assert_array_equal(valid, np.isfinite(expected))
+    assert np.abs(got - 100 * expected)[valid].max() < 0.51
+
+
+def test_a_scene_without_pixels_has_a_mask_without_pixels(region, published):
+    image_id = list(region.properties)[6]
+    image = ee.Image(f"{COLLECTION}/{image_id}").updateMask(0)
+    mask = cloud_mask(image, ee.ImageCollection(COLLECTION), MaskParameters(), published)
+    assert (pixels(mask.select("class"), region.grid(image_id)) == -1).all()
+
+
+def test_the_mask_has_three_byte_bands(region, run_configuration, published):
     image = ee.Image(f"{COLLECTION}/{next(iter(region.properties))}")
-    [band] = mask_of(image, run_configuration()).getInfo()["bands"]
-    assert band["id"] == "class"
-    assert (band["data_type"]["min"], band["data_type"]["max"]) == (0, 255)
+    bands = mask_of(image, run_configuration(), published).getInfo()["bands"]
+    assert [band["id"] for band in bands] == ["cloud_probability", "class", "agreement"]
+    for band in bands:
+        assert (band["data_type"]["min"], band["data_type"]["max"]) == (0, 255)
 
 
-def test_pixels_off_the_land_are_masked(region, run_configuration):
+def test_pixels_off_the_land_are_masked(region, run_configuration, published):
     image_id = next(iter(region.properties))
     image = ee.Image(f"{COLLECTION}/{image_id}")
     west, south, east, north = (
@@ -122,13 +165,16 @@ def test_pixels_off_the_land_are_masked(region, run_configuration):
     middle = (west + east) / 2
     corners = [[west, south], [middle, south], [middle, north], [west, north], [west, south]]
     land = {"type": "Polygon", "coordinates": [corners]}
-    got = pixels(mask_of(image, run_configuration(land=land)), region.grid(image_id))
+    got = pixels(
+        mask_of(image, run_configuration(land=land), published).select("class"),
+        region.grid(image_id),
+    )
     width = got.shape[1]
     assert (got[:, : width // 2 - 2] >= 0).mean() > 0.95
     assert (got[:, width // 2 + 2 :] == -1).all()
 
 
-def test_the_graph_stays_small(region, run_configuration):
-    mask = mask_of(ee.Image(f"{COLLECTION}/image"), run_configuration())
+def test_the_graph_stays_small(region, run_configuration, published):
+    mask = mask_of(ee.Image(f"{COLLECTION}/image"), run_configuration(), published)
     graph = ee.serializer.encode(mask, for_cloud_api=True)
     assert len(json.dumps(graph)) < 60_000

@@ -136,4 +136,4 @@ def test_images_without_the_bands_that_the_mask_reads_are_skipped(tmp_path, scen
         stack.services.ledger.add_run(register(configuration()))
         assert stack.tick("find_images")["released"] == 0
         reasons = {x.reason for x in stack.services.ledger.exports("demo")}
-    assert reasons == {"bands missing: B10, B11, B12"}
+    assert reasons == {"bands missing: B11, B12"}

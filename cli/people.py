@@ -1,0 +1,28 @@
+"""Errors as sentences for people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from cli import stacks
+from cli.google_emulators import EmulatorsMissing
+from cli.progress import console
+from emulator.launch import EmulatorFailed
+from emulator.scenes.folder import InvalidSceneFolder
+from shared.errors import InvalidConfiguration, VerdureError
+
+
+@contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Print what is wrong and what to do, without a traceback. Exit 2: wrong input, 1: else."""
+    try:
+        yield
+    except (InvalidConfiguration, InvalidSceneFolder) as error:
+        code, message = 2, str(error)
+    except (VerdureError, EmulatorFailed, EmulatorsMissing, stacks.FunctionFailed) as error:
+        code, message = 1, str(error)
+    else:
+        return
+    console.print(f"[red]Error:[/] {message}", highlight=False)
+    raise typer.Exit(code)
