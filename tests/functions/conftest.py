@@ -63,7 +63,7 @@ class Pipeline(stacks.EmbeddedStack):
         return post(function, push_body(data, message_id, "2026-11-22T09:05:40.170Z", "s"))
 
     def statistics(self):
-        return launch.statistics(self.earth_engine_url)
+        return stacks.run_statistics(self.earth_engine_url)
 
     def exports(self, run="demo"):
         return self.services.ledger.exports(run)

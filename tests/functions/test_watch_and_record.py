@@ -8,7 +8,6 @@ import pytest
 
 from cli import stacks
 from cli.drive import drive
-from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared.domain import exports
 from shared.domain.exports import State
@@ -99,7 +98,7 @@ def test_the_queue_never_holds_more_than_the_ceiling(tmp_path, images):
     with stacks.start("embedded", tmp_path / "out", [scenes], ["--metadata-only"]) as stack:
         run = register(configuration(**few(20)))
         assert drive(stack, run, lambda counts: None).counts == {"SUCCEEDED": images}
-        counted = launch.statistics(stack.earth_engine_url)
+        counted = stacks.run_statistics(stack.earth_engine_url)
     assert counted["exports_started"] == images
     assert 1 < counted["peak_queued_tasks"] <= 20
 

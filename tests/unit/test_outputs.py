@@ -41,7 +41,7 @@ RECORD = Export(
 )
 GOOD = {
     "run_key": "mask-1",
-    "bands": ["class"],
+    "bands": ["cloud_probability", "class", "agreement"],
     "crs": "EPSG:32631",
     "scale": 20.0,
     "valid_share": 0.5,
