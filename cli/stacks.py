@@ -191,7 +191,7 @@ def start(
     """Start a local stack that keeps everything below `out`, and stop it at the end."""
     out.mkdir(parents=True, exist_ok=True)
     _log_to(out / "functions.log")
-    _publish_models(out / "earth-engine")
+    publish_models(out / "earth-engine")
     with ExitStack() as exits:
         url = exits.enter_context(launch.running(out / "earth-engine", scenes, *emulator_options))
         project = launch.PROJECT
@@ -206,7 +206,7 @@ def start(
             yield exits.enter_context(closing(stack))
 
 
-def _publish_models(data: Path) -> None:
+def publish_models(data: Path) -> None:
     """Publish the cloud models, which masks load, unless an earlier start did.
 
     An Earth Engine of its own does it: the one that is asked for may have faults, or no

@@ -45,9 +45,9 @@ def cloud_mask(
     """Return bands `cloud_probability` (uint8, %), `class` (uint8) and `agreement` (uint8, %).
 
     `class`: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud. All are masked where the image
-    has no data. Without scenes (of an image whose date is not known) there is no background. `agreement` is the share of the inputs that say of cloud what the mask says:
+    has no data. `agreement` is the share of the inputs that say of cloud what the mask says:
     the forest, what is brighter than its background, and the decision trees where the image
-    has their bands.
+    has their bands. Without scenes (for an image without a date) there is no background.
     """
     model = used.model
     # In double precision a digital number on a threshold divides to just that threshold.

@@ -87,6 +87,7 @@ def start_pipeline(tmp_path, scenes):
     @contextmanager
     def start(*options, project=launch.PROJECT):
         data = tmp_path / "earth-engine"
+        stacks.publish_models(data)
         with launch.running(data, [scenes], "--metadata-only", *options) as url:
             running = Pipeline(Settings("embedded", project, tmp_path, url))
             yield running

@@ -268,8 +268,8 @@ def test_twice_and_in_random_order_is_the_same_as_once_and_in_order(start_pipeli
 
 
 def test_a_full_asset_quota_puts_images_back_and_loses_none(start_pipeline):
-    # Two assets are the destination and its folder, so five masks fit.
-    with start_pipeline("--max-assets", "7") as pipeline:
+    # The destination and its folder, the models and theirs are five assets: five masks fit.
+    with start_pipeline("--max-assets", "10") as pipeline:
         started(pipeline)
         finish(pipeline)
         states = pipeline.services.ledger.count_by_state("demo")
