@@ -11,7 +11,7 @@ import rasterio
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.result import Result
-from emulator import engine, raster
+from emulator import engine, grids, raster
 from emulator.functions.classifiers import Classifier, encode
 from emulator.learners import forest_of
 from emulator.stored import StoredBand, StoredCollection, StoredImage
@@ -58,7 +58,7 @@ def forest() -> dict[str, Result]:
     expected = learnt.predict_proba(pixels)[:, 1]
     with tempfile.TemporaryDirectory() as folder:
         catalogue = Catalogue(_stored(Path(folder) / "image.tif", pixels), _document(learnt))
-        box = raster.PixelBox(raster.Grid(**PLACE), SIDE, SIDE)
+        box = grids.PixelBox(grids.Grid(**PLACE), SIDE, SIDE)
 
         def classify() -> np.ndarray:
             image = engine.evaluate(CLASSIFIED, catalogue)

@@ -14,7 +14,7 @@ from benchmarks.result import Result
 from emulator import launch
 from emulator.app import SCHEMA
 from emulator.database import Database
-from emulator.rest.fields import MAX_INT64
+from emulator.fields import MAX_INT64
 from emulator.tasks import TaskQueue
 
 PROJECT = f"/v1/projects/{launch.PROJECT}"

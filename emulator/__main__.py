@@ -45,7 +45,7 @@ def main() -> None:
     try:
         emulator = Emulator(_options(arguments))
         listener = _listen(arguments.host, arguments.port)
-    except (DataFolderInUse, InvalidFaults, InvalidSceneFolder, OSError) as problem:
+    except (DataFolderInUse, InvalidFaults, InvalidSceneFolder, OSError, OverflowError) as problem:
         sys.exit(str(problem))
     content = emulator.start()
     for sentence in emulator.scenes.unreadable:

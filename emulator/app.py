@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from starlette.types import ASGIApp
 
-from emulator import clock, faults, tasks
+from emulator import PROJECT, clock, faults, tasks
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import MAX_ASSETS, MAX_BYTES, AssetStore
 from emulator.assets.store import SCHEMA as ASSETS_SCHEMA
@@ -44,7 +44,7 @@ class Options:
 
     data: Path
     scenes: Sequence[Path] = ()
-    project: str = "demo-project"
+    project: str = PROJECT
     metadata_only: bool = False
     max_queued: int = tasks.MAX_QUEUED
     ceiling_per_user: bool = False
@@ -95,8 +95,8 @@ class Emulator:
             options.max_bytes,
             options.max_assets,
         )
-        buckets = options.buckets or options.data / "buckets"
-        self._catalogue = Catalogue(self.scenes.collections, store, Buckets(buckets))
+        buckets = Buckets(options.buckets or options.data / "buckets")
+        self._catalogue = Catalogue(self.scenes.collections, store, buckets)
         self._queue = TaskQueue(
             database,
             options.project,
@@ -107,35 +107,21 @@ class Emulator:
         destinations = Destinations(store, buckets, options.data / "drive", options.drive_bytes)
         simulated = options.speed is not None
         exporter = Exporter(self._catalogue, destinations, options.metadata_only, simulated)
-        self._log = RequestLog(options.data / "requests.jsonl")
-        ingestion = Ingestion(store, Buckets(buckets))
-        api = Api(
-            self._catalogue,
-            store,
-            self._queue,
-            exporter,
-            ingestion,
-            options.concurrency,
-            lambda concurrency: self._workers.resize(concurrency),
-        )
-        statistics = Method(
-            "emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False
-        )
-        methods = [*api.methods(), statistics]
-        wrong = Faults()
-        if options.faults:
-            wrong = faults.load(options.faults, [m.id for m in methods if m.counted])
+        ingestion = Ingestion(store, buckets)
         # Imports and exports are scheduled apart (guides/processing_environments).
-        self._workers, self._importers = (
-            Workers(self._queue, runners, options.concurrency, wrong)
-            for runners in (exporter.runners(), ingestion.runners())
-        )
-        self.app: ASGIApp = Server(methods, self._log, options.project, wrong).app
+        self._workers = Workers(self._queue, exporter.runners(), options.concurrency)
+        self._importers = Workers(self._queue, ingestion.runners(), options.concurrency)
+        api = Api(self._catalogue, store, self._queue, exporter, ingestion, self._workers)
+        stats = Method("emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False)
+        self._faults = _faults(options.faults, api)
+        self._log = RequestLog(options.data / "requests.jsonl")
+        server = Server([*api.methods(), stats], self._log, options.project, self._faults)
+        self.app: ASGIApp = server.app
 
     def start(self) -> str:
         """Start the workers; return what is served, in a few words."""
-        self._workers.start()
-        self._importers.start()
+        self._workers.start(self._faults)
+        self._importers.start(self._faults)
         sizes = self._catalogue.images_by_collection()
         return f"{sum(sizes.values())} images in {len(sizes)} collections"
 
@@ -148,6 +134,10 @@ class Emulator:
             "images_by_collection": self._catalogue.images_by_collection(),
             "unreadable_scenes": self.scenes.unreadable,
         }
+
+
+def _faults(path: Path | None, api: Api) -> Faults:
+    return faults.load(path, [method.id for method in api.methods()]) if path else Faults()
 
 
 def _last_written(database: Database) -> str:

@@ -5,14 +5,14 @@ have arrays of one shape, and otherwise an object array (rows, columns) with an 
 valid pixel. Functions see blocks, (pixels, *shape): one call for each combination of shapes.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from emulator.errors import EarthEngineError
-
-Array = np.ndarray
+from emulator.grids import Array
 
 
 class Partial(NamedTuple):
@@ -92,12 +92,12 @@ def _dense(cells: Array) -> Array:
 def assembled(
     found: Sequence[Array],
     parts: Sequence[Array],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     dtype: np.dtype,
     scalar: bool,
 ) -> Array:
-    """Return a box from blocks of some of its pixels, each with their positions."""
-    size = shape[0] * shape[1]
+    """Return a box of a shape from blocks of some of its pixels, each with their positions."""
+    size = math.prod(shape)
     shapes = {None if is_ragged(part) else part.shape[1:] for part in parts}
     if scalar or (len(shapes) == 1 and None not in shapes):
         inner = () if scalar else next(iter(shapes))
@@ -125,17 +125,8 @@ def rows_of(blocks: Sequence[tuple[Array, Array]], count: int) -> Array:
 
     `blocks` are pairs of positions and the blocks there.
     """
-    shapes = {block.shape[1:] for _, block in blocks}
-    if len(shapes) == 1:
-        rows = np.empty((count, *next(iter(shapes))), blocks[0][1].dtype)
-        for positions, block in blocks:
-            rows[positions] = block
-        return rows
-    rows = np.empty(count, object)
-    for positions, block in blocks:
-        for position, row in zip(positions.tolist(), block, strict=True):
-            rows[position] = row
-    return rows
+    positions, parts = zip(*blocks, strict=True)
+    return assembled(positions, parts, (count,), parts[0].dtype, scalar=False)
 
 
 def by_value(parameters: Array, function: Callable[[Array], Any], *inputs: Array) -> Array:

@@ -8,9 +8,9 @@ from emulator.assets import documents
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore, not_found
 from emulator.clock import NEVER, timestamp, to_milliseconds
-from emulator.rest.resources import PUBLIC_ROOT
 from emulator.stored import StoredCollection, StoredImage
 
+PUBLIC_ROOT = "projects/earthengine-public/assets/"
 DAY_MS = 86_400_000
 
 

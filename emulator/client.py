@@ -3,7 +3,7 @@
 import ee
 from google.auth.credentials import AnonymousCredentials
 
-from emulator.launch import PROJECT
+from emulator import PROJECT
 
 
 def connect(url: str, project: str = PROJECT) -> None:

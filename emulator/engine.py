@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import functions
 from emulator.functions import encoding
 from emulator.functions.values import CATALOGUE, Catalogue
 from emulator.graph import Graph, on_deep_stack
 
-__all__ = ["Catalogue", "evaluate", "functions", "to_json"]
+__all__ = ["Catalogue", "evaluate", "to_json"]
 
 
 def evaluate(expression: Mapping[str, Any], catalogue: Catalogue) -> Any:

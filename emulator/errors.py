@@ -61,6 +61,11 @@ def wrong_argument(where: str, error: Exception) -> EarthEngineError:
     return EarthEngineError(f"{where}: Invalid argument. {reason}")
 
 
+def internal_error() -> EarthEngineError:
+    """Return what a caller learns of a defect of the emulator."""
+    return EarthEngineError("An internal error has occurred", 500)
+
+
 def memory_exceeded() -> EarthEngineError:
     """Return Earth Engine's error for values that are too large to be made."""
     return EarthEngineError("User memory limit exceeded.")

@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 from emulator import clock
-from emulator.errors import EarthEngineError
+from emulator.errors import EarthEngineError, internal_error
+from emulator.fields import is_number
 
 #: Kinds that are an answer: Earth Engine's words where they are published.
 ERRORS = {
@@ -31,7 +32,7 @@ ERRORS = {
         "requests per minute per user' of service 'earthengine.googleapis.com'.",
         429,
     ),
-    "internal": EarthEngineError("An internal error has occurred", 500),
+    "internal": internal_error(),
     "unavailable": EarthEngineError("The service is currently unavailable.", 503),
     "asset_count": EarthEngineError("Asset quota exceeded: the project may have no more assets."),
     "asset_bytes": EarthEngineError("Asset quota exceeded: the project may have no more bytes."),
@@ -156,25 +157,25 @@ def _fault(entry: Any, methods: set[str]) -> Fault:
     kinds = (*REQUEST_KINDS, *TASK_KINDS)
     if values["kind"] not in kinds:
         raise ValueError(f"unknown kind {values['kind']!r}; known: {', '.join(kinds)}.")
-    for key in ("method", "task", "message"):
-        if not isinstance(values.get(key, ""), str):
-            raise ValueError(f"'{key}' must be text.")
+    _check_types(values)
     if values.get("method", "*") not in methods:
         raise ValueError(
             f"unknown method {values['method']!r}; known: {', '.join(sorted(methods))}."
         )
-    for key in ("probability", "start", "until", "seconds"):
-        if not _is_number(values.get(key, 0)) or values.get(key, 0) < 0:
-            raise ValueError(f"'{key}' must be a number of at least 0.")
     if values.get("probability", 1) > 1:
         raise ValueError("'probability' must be at most 1.")
+    if values["kind"] in TIMED and not values.get("seconds"):
+        raise ValueError(f"'{values['kind']}' needs 'seconds'.")
+    return Fault(**values | {"calls": tuple(values.get("calls", ()))})
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    for key in ("method", "task", "message"):
+        if not isinstance(values.get(key, ""), str):
+            raise ValueError(f"'{key}' must be text.")
+    for key in ("probability", "start", "until", "seconds"):
+        if not is_number(values.get(key, 0)) or values.get(key, 0) < 0:
+            raise ValueError(f"'{key}' must be a number of at least 0.")
     calls = values.get("calls", [])
     if not isinstance(calls, list) or not all(isinstance(c, int) and c > 0 for c in calls):
         raise ValueError("'calls' must be a list of whole numbers from 1.")
-    if values["kind"] in TIMED and not values.get("seconds"):
-        raise ValueError(f"'{values['kind']}' needs 'seconds'.")
-    return Fault(**values | {"calls": tuple(calls)})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

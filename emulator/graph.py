@@ -196,7 +196,13 @@ class Graph:
         return [self._value(item, scope) for item in content.get("values", ())]
 
     def _dictionary(self, content: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-        return {key: self._value(item, scope) for key, item in content.get("values", {}).items()}
+        return self._named(content.get("values", {}), scope)
+
+    def _named(self, nodes: Mapping[str, Node], scope: Scope) -> dict[str, Any]:
+        return {name: self._value(node, scope) for name, node in nodes.items()}
+
+    def _later(self, nodes: Mapping[str, Node], scope: Scope) -> dict[str, Callable[[], Any]]:
+        return {name: functools.partial(self._value, node, scope) for name, node in nodes.items()}
 
     def _function(self, content: Mapping[str, Any], scope: Scope) -> Function:
         body = self._node(content["body"])
@@ -208,18 +214,12 @@ class Graph:
         if "functionName" in content:
             algorithm = lookup(content["functionName"])
             if algorithm.lazy:
-                thunks = {
-                    name: functools.partial(self._value, node, scope)
-                    for name, node in arguments.items()
-                }
-                return algorithm.call(thunks)
-            return algorithm.call(
-                {name: self._value(node, scope) for name, node in arguments.items()}
-            )
+                return algorithm.call(self._later(arguments, scope))
+            return algorithm.call(self._named(arguments, scope))
         function = self._value(self._node(content["functionReference"]), scope)
         if not isinstance(function, Function):
             raise EarthEngineError("Only a function can be invoked.")
-        return function.call({name: self._value(node, scope) for name, node in arguments.items()})
+        return function.call(self._named(arguments, scope))
 
     def _free_arguments(self, node: Node, pending: set[int]) -> frozenset[str]:
         """Return the arguments a node depends on, refusing cycles on the way."""

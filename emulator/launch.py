@@ -10,8 +10,9 @@ from typing import Any
 
 import requests
 
+from emulator import PROJECT
+
 ROOT = Path(__file__).parent.parent
-PROJECT = "demo-project"
 
 
 class EmulatorFailed(RuntimeError):

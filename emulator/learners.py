@@ -290,7 +290,7 @@ class Clusters:
         return self.estimator.predict((rows - self.low) / self.span)
 
 
-def k_means(rows: Array, least: int, most: int, **options: Any) -> Clusters:
+def k_means(rows: Array, least: int, most: int, seed: int, **options: Any) -> Clusters:
     """Learn clusters: of several numbers of them the best by Calinski and Harabasz (1974)."""
     low = rows.min(axis=0)
     span = np.ptp(rows, axis=0)
@@ -298,7 +298,7 @@ def k_means(rows: Array, least: int, most: int, **options: Any) -> Clusters:
     scaled = (rows - low) / span
     distinct = len(np.unique(scaled, axis=0))
     counts = range(min(least, distinct), min(most, distinct) + 1)
-    fitted = [KMeans(count, **options).fit(scaled) for count in counts]
+    fitted = [KMeans(count, random_state=seed % SEEDS, **options).fit(scaled) for count in counts]
     tested = [f for f in fitted if 1 < f.n_clusters < len(rows)] if len(fitted) > 1 else []
     best = max(tested, key=lambda f: calinski_harabasz_score(scaled, f.labels_), default=fitted[0])
     return Clusters(low, span, best)

@@ -33,4 +33,10 @@ def replaced(text: str, pattern: "re2._Regexp", replacement: str, every: bool) -
     def expanded(found: Any) -> str:
         return re.sub(r"\$(\d)", lambda group: found[int(group[1])] or "", replacement)
 
-    return pattern.sub(expanded, text, count=0 if every else 1)
+    # The library finds an empty match at the end twice.
+    matches = list({found.span(): found for found in pattern.finditer(text)}.values())
+    pieces, position = [], 0
+    for found in matches if every else matches[:1]:
+        pieces += [text[position : found.start()], expanded(found)]
+        position = found.end()
+    return "".join(pieces) + text[position:]

@@ -7,183 +7,23 @@ Nothing is resampled on the way, except where a band has a grid of its own (a fi
 """
 
 import functools
-import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import quote
 
 import numpy as np
-import pyproj
 import rasterio
-import rasterio.shutil
-from affine import Affine
-from rasterio.enums import MaskFlags
-from rasterio.windows import Window
 
 from emulator.array_pixels import BlockFunction, aligned, is_ragged, over_arrays
-from emulator.assets.buckets import check_generation
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
-from emulator.stored import StoredBand
-
-Transform = tuple[float, float, float, float, float, float]
-Array = np.ndarray
+from emulator.grids import DEFAULT_GRID, Array, Grid, PixelBox, pixel_positions, source_box, within
 
 TILE = 512  # pixels on a side; what is held in memory at once
 ARRAY_TILE = 256  # the same where pixels are arrays: 60 dates of 8 bands take 250 MB
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
-MAX_GATHERED = 2**26  # pixels of an own grid that one tile may need
-STRIP = 2**22  # pixels of a file that are aggregated at once into a coarser level
-OPAQUE = 255  # a mask of 1 in a file
-OUTLINE_POINTS = 8  # per side: a projected edge is a curve in longitude and latitude
-EARTH_RADIUS = 6378137.0  # metres, WGS 84 semi-major axis: one degree is 111,319.49 m
-
-
-@functools.lru_cache(maxsize=256)
-def spatial_reference(crs: str) -> pyproj.CRS:
-    """Return the parsed coordinate reference system."""
-    try:
-        return pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError:
-        message = f"The CRS of a map projection could not be parsed. (crs='{crs}')"
-        raise EarthEngineError(f"Projection: {message}") from None
-
-
-@functools.lru_cache(maxsize=256)
-def metres_per_unit(crs: str) -> float:
-    """Return the nominal length in metres of one unit of a reference system."""
-    reference = spatial_reference(crs)
-    if reference.is_geographic:
-        return math.radians(EARTH_RADIUS)
-    return float(reference.axis_info[0].unit_conversion_factor)
-
-
-@functools.lru_cache(maxsize=256)
-def transformer(source: str, target: str) -> pyproj.Transformer:
-    """Return the transformer from x, y in one reference system to x, y in another."""
-    return pyproj.Transformer.from_crs(
-        spatial_reference(source), spatial_reference(target), always_xy=True
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A projection in Earth Engine's sense: a reference system and a pixel grid in it."""
-
-    crs: str
-    transform: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-
-    type_name = "Projection"
-
-    @property
-    def affine(self) -> Affine:
-        """The transform from column, row to x, y."""
-        return Affine(*self.transform)
-
-    @property
-    def scale(self) -> float:
-        """The nominal length of a pixel's side in metres."""
-        return math.sqrt(abs(self.affine.determinant)) * metres_per_unit(self.crs)
-
-    def at_scale(self, metres: float) -> Self:
-        """Return north-up square pixels whose edges are multiples of the scale."""
-        side = metres / metres_per_unit(self.crs)
-        return replace(self, transform=(side, 0.0, 0.0, 0.0, -side, 0.0))
-
-
-#: What composites and constants have (https://developers.google.com/earth-engine/guides/projections)
-DEFAULT_GRID = Grid("EPSG:4326")
-
-
-@dataclass(frozen=True, slots=True)
-class PixelBox:
-    """A rectangle of a grid's pixels; `x` and `y` are the first column and row."""
-
-    grid: Grid
-    width: int
-    height: int
-    x: int = 0
-    y: int = 0
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.height, self.width
-
-    @property
-    def transform(self) -> Transform:
-        """The transform of the box's own pixels, whose first is 0, 0."""
-        return tuple(self.grid.affine @ Affine.translation(self.x, self.y))[:6]
-
-    def padded(self, columns: int, rows: int) -> "PixelBox":
-        """Return the box with so many more pixels on every side."""
-        return PixelBox(
-            self.grid,
-            self.width + 2 * columns,
-            self.height + 2 * rows,
-            self.x - columns,
-            self.y - rows,
-        )
-
-    def tiles(self, side: int = TILE) -> Iterator["PixelBox"]:
-        """Yield tiles that cover the box, row by row."""
-        for y in range(self.y, self.y + self.height, side):
-            for x in range(self.x, self.x + self.width, side):
-                width = min(side, self.x + self.width - x)
-                yield PixelBox(self.grid, width, min(side, self.y + self.height - y), x, y)
-
-    def intersection(self, other: "PixelBox | None") -> "PixelBox":
-        """Return the pixels that are in both boxes of a grid; None: the whole grid."""
-        if other is None:
-            return self
-        left, top = max(self.x, other.x), max(self.y, other.y)
-        right = min(self.x + self.width, other.x + other.width)
-        bottom = min(self.y + self.height, other.y + other.height)
-        return PixelBox(self.grid, max(right - left, 0), max(bottom - top, 0), left, top)
-
-    def slices_in(self, outer: "PixelBox") -> tuple[slice, slice]:
-        """Return where the box lies in an array of another box of its grid."""
-        top, left = self.y - outer.y, self.x - outer.x
-        return slice(top, top + self.height), slice(left, left + self.width)
-
-    @classmethod
-    def around(cls, grid: Grid, bounds: tuple[float, float, float, float]) -> "PixelBox":
-        """Return the pixels of a grid that bounds (in its reference system) touch."""
-        west, south, east, north = bounds
-        to_pixel = ~grid.affine
-        corners = [to_pixel @ (x, y) for x in (west, east) for y in (south, north)]
-        tolerance = 1e-6  # pixels: edges that meet up to rounding touch no further pixel
-        left = math.floor(min(c for c, _ in corners) + tolerance)
-        top = math.floor(min(r for _, r in corners) + tolerance)
-        right = math.ceil(max(c for c, _ in corners) - tolerance)
-        bottom = math.ceil(max(r for _, r in corners) - tolerance)
-        return cls(grid, max(right - left, 1), max(bottom - top, 1), left, top)
-
-
-@functools.lru_cache(maxsize=16)
-def coordinates(box: PixelBox, crs: str) -> tuple[Array, Array]:
-    """Return x and y of the pixels' centres, in shapes that broadcast to the box's."""
-    columns = (np.arange(box.width) + (box.x + 0.5))[None, :]
-    rows = (np.arange(box.height) + (box.y + 0.5))[:, None]
-    x, y = _apply(box.grid.affine, columns, rows)
-    if crs == box.grid.crs:
-        return x, y
-    x, y = np.broadcast_arrays(x, y)
-    return transformer(box.grid.crs, crs).transform(x, y)
-
-
-def _apply(affine: Affine, x: Array, y: Array) -> tuple[Array, Array]:
-    if affine.b == 0 and affine.d == 0:
-        return affine.a * x + affine.c, affine.e * y + affine.f
-    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
-
-
-def pixel_positions(box: PixelBox, grid: Grid) -> tuple[Array, Array]:
-    """Return the fractional column and row in another grid of the box's pixel centres."""
-    return _apply(~grid.affine, *coordinates(box, grid.crs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +79,11 @@ def _dtype(precision: str, low: float | None, high: float | None) -> np.dtype:
 FLOAT = PixelType("float")
 DOUBLE = PixelType("double")
 INT64 = PixelType("int", -(2**63), 2**63 - 1)
+BYTE = PixelType("int", 0, 255)
 BOOLEAN = PixelType("int", 0, 1)
+INDEX = PixelType("int", 0, 2**31 - 1)  # of counts, positions and lengths
+VECTOR = PixelType("double", dimensions=1)
+MATRIX = PixelType("double", dimensions=2)
 
 
 class Pixels(NamedTuple):
@@ -262,6 +106,14 @@ def is_uniform(values: Array) -> bool:
 def is_valid_everywhere(mask: Array) -> bool:
     """Tell cheaply whether a mask was made by `ones`."""
     return mask.size > 0 and not any(mask.strides) and mask.flat[0] == 1
+
+
+def joined_strips(strips: Iterable[Sequence[Pixels]]) -> list[Pixels]:
+    """Return the bands of a box from those of its strips, from the first row on."""
+    return [
+        Pixels(*(np.concatenate(parts) for parts in zip(*band, strict=True)))
+        for band in zip(*strips, strict=True)
+    ]
 
 
 def combined(masks: Iterable[Array]) -> Array:
@@ -312,7 +164,7 @@ class Band:
 
     def on_grid(self, grid: Grid) -> "Band":
         """Return the band with another default grid."""
-        extent = self.extent and PixelBox.around(grid, _bounds(self.extent, grid.crs))
+        extent = self.extent and PixelBox.around(grid, self.extent.bounds(grid.crs))
         return Band(self.name, self.pixel_type, grid, self.compute, self.inputs, extent)
 
     def derived(
@@ -473,17 +325,27 @@ def several(
     compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
     kinds: Sequence[PixelType],
 ) -> list[Band]:
-    """Return bands that are computed together from others, like the first of these."""
+    """Return bands that are computed together from bands of numbers, like the first of these."""
     require_scalars(bands)
+    return together(bands[0], bands, compute, kinds)
+
+
+def together(
+    template: Band,
+    inputs: Sequence[Band],
+    compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
+    kinds: Sequence[PixelType],
+) -> list[Band]:
+    """Return bands like a template that are computed together."""
     # The reader passes pixels on: here a tuple of those of all outputs.
-    together = Band("", DOUBLE, DEFAULT_GRID, lambda box, read: tuple(compute(box, read)), bands)
+    whole = template.derived(lambda box, read: tuple(compute(box, read)), inputs)
 
     def output(index: int, kind: PixelType) -> Band:
         def pick(box: PixelBox, read: Reader) -> Pixels:
-            data, mask = read(together, box)[index]
-            return Pixels(data.astype(kind.dtype, copy=False), mask)
+            data, mask = read(whole, box)[index]
+            return Pixels(typed(data, kind), mask)
 
-        return bands[0].derived(pick, [together], kind)
+        return template.derived(pick, [whole], kind)
 
     return [output(index, kind) for index, kind in enumerate(kinds)]
 
@@ -514,6 +376,10 @@ def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Ban
     return Band(name, pixel_type, DEFAULT_GRID, compute)
 
 
+#: The template of bands without an extent or a grid of their own.
+UNBOUNDED = constant_band("", 0, DOUBLE)
+
+
 def reprojected(band: Band, grid: Grid) -> Band:
     """Return a band that is computed in a grid of its own, then read at the nearest pixel."""
 
@@ -530,183 +396,18 @@ def reprojected(band: Band, grid: Grid) -> Band:
     return moved.derived(compute, [band])
 
 
-def source_box(grid: Grid, columns: Array, rows: Array) -> PixelBox:
-    """Return the box of a grid that holds columns and rows, unless it is absurdly large."""
-    left, top = int(columns.min()), int(rows.min())
-    box = PixelBox(grid, int(columns.max()) - left + 1, int(rows.max()) - top + 1, left, top)
-    if box.width * box.height > MAX_GATHERED:
-        raise EarthEngineError("Reprojection output too large.")
-    return box
-
-
 def masked_outside(band: Band, extent: PixelBox) -> Band:
     """Return a band that is valid only inside a box, which becomes its extent."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = read(band, box)
         columns, rows = pixel_positions(box, extent.grid)
-        inside = _within(columns - extent.x, extent.width) & _within(rows - extent.y, extent.height)
+        inside = within(columns - extent.x, extent.width) & within(rows - extent.y, extent.height)
         if inside.all():
             return pixels
         return Pixels(pixels.data, pixels.mask * inside.astype(np.float32))
 
     return Band(band.name, band.pixel_type, extent.grid, compute, [band], extent)
-
-
-def _within(positions: Array, count: int) -> Array:
-    return (positions >= 0) & (positions < count)
-
-
-def stored_band(stored: StoredBand) -> Band:
-    """Return the band of a file, read at the nearest pixel of the fitting pyramid level."""
-    grid, file_grid = (Grid(stored.crs, t) for t in (stored.own_transform, stored.transform))
-    pixel_type = PixelType.of(stored.dtype)
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        factor = _stored_factor(box.grid, grid, stored)
-        columns, rows = pixel_positions(box, file_grid)
-        valid = _within(columns, stored.width) & _within(rows, stored.height)
-        if stored.path is None or not valid.any():
-            valid = valid & (stored.nodata != 0)
-            zeros = np.broadcast_to(pixel_type.dtype.type(0), box.shape)
-            return Pixels(zeros, np.broadcast_to(valid, box.shape).astype(np.float32))
-        if stored.uri:
-            check_generation(stored.uri, stored.path)
-        if stored.make and not stored.path.exists():
-            stored.make()
-        columns = np.clip(columns, 0, stored.width - 1).astype(np.int64) // factor
-        rows = np.clip(rows, 0, stored.height - 1).astype(np.int64) // factor
-        left, top = int(columns.min()), int(rows.min())
-        width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
-        level = _read_level(read, stored, factor, left, top, width, height)
-        pixels = _take(level, rows - top, columns - left)
-        if valid.all():
-            return pixels
-        return Pixels(pixels.data, pixels.mask * valid.astype(np.float32))
-
-    return Band(stored.name, pixel_type, grid, compute, (), PixelBox(grid, *stored.own_size))
-
-
-def _take(pixels: Pixels, rows: Array, columns: Array) -> Pixels:
-    """Return pixels at rows and columns, without copying when they are all in order."""
-    if rows.shape[1] == 1 and columns.shape[0] == 1:
-        shape = rows.shape[0], columns.shape[1]
-        if shape == pixels.data.shape and _consecutive(rows) and _consecutive(columns):
-            return pixels
-        if is_valid_everywhere(pixels.mask):
-            return Pixels(pixels.data[rows, columns], ones(shape))
-    return Pixels(pixels.data[rows, columns], pixels.mask[rows, columns])
-
-
-def _consecutive(indices: Array) -> bool:
-    return bool(np.all(np.diff(indices.ravel()) == 1))
-
-
-def pyramid_factor(wanted: Grid, grid: Grid) -> int:
-    """Return the side, in pixels of a grid, of a pixel of the level to read.
-
-    The level is the coarsest whose pixels are not larger than the wanted ones
-    (https://developers.google.com/earth-engine/guides/scale). The first level has the band's own
-    pixels; where a file has finer ones, these serve whoever wants less than a pixel.
-    """
-    ratio = wanted.scale / grid.scale * (1 + 1e-9)
-    return int(2 ** max(0, math.floor(math.log2(ratio))))
-
-
-def _stored_factor(wanted: Grid, grid: Grid, stored: StoredBand) -> int:
-    """Return the side, in the file's pixels, of a pixel of the level to read."""
-    if wanted.scale * (1 + 1e-9) < grid.scale:
-        return 1
-    coarsest = int(2 ** math.floor(math.log2(min(stored.own_size))))
-    return stored.oversampled * min(pyramid_factor(wanted, grid), coarsest)
-
-
-def _read_level(
-    read: Reader,
-    stored: StoredBand,
-    factor: int,
-    left: int,
-    top: int,
-    width: int,
-    height: int,
-) -> Pixels:
-    if factor == 1:
-        return _read_window(read, stored, Window(left, top, width, height))
-    dtype = np.dtype(stored.dtype)
-    data, mask = np.zeros((height, width), dtype), np.zeros((height, width), np.float32)
-    columns = min((left + width) * factor, stored.width) - left * factor
-    step = max(1, STRIP // (columns * factor))
-    for first in range(0, height, step):
-        count = min(step, height - first)
-        start = (top + first) * factor
-        rows = min(count * factor, stored.height - start)
-        strip = _read_window(read, stored, Window(left * factor, start, columns, rows))
-        part = slice(first, first + count)
-        data[part], mask[part] = _aggregate(strip, factor, (count, width), stored.pyramiding)
-    return Pixels(data, mask)
-
-
-def _read_window(read: Reader, stored: StoredBand, window: Window) -> Pixels:
-    dataset = read.dataset(stored.path)
-    data = dataset.read(stored.index, window=window)
-    mask = _read_mask(read, stored, window, data)
-    if stored.shift:
-        data = np.maximum(data, stored.shift) - data.dtype.type(stored.shift)
-    return Pixels(data, mask)
-
-
-def _read_mask(read: Reader, stored: StoredBand, window: Window, data: Array) -> Array:
-    dataset, index = read.dataset(stored.path), stored.index
-    flags = dataset.mask_flag_enums[index - 1]
-    nodata = stored.nodata
-    if nodata is None and flags == [MaskFlags.nodata] and data.dtype.kind in "iu":
-        nodata = dataset.nodatavals[index - 1]
-    if stored.fractional:
-        mask = read.dataset(mask_path(stored.path)).read(1, window=window)
-    elif nodata is not None:
-        valid = data != nodata
-        return ones(data.shape) if valid.all() else valid.astype(np.float32)
-    elif MaskFlags.all_valid in flags:
-        return ones(data.shape)
-    else:
-        mask = dataset.read_masks(index, window=window)
-    return ones(data.shape) if mask.min() == OPAQUE else mask / np.float32(OPAQUE)
-
-
-def _aggregate(
-    strip: Pixels, factor: int, shape: tuple[int, int], policy: str
-) -> tuple[Array, Array]:
-    """Return values and masks of a level's rows, from the strip of pixels they cover."""
-    if policy == "SAMPLE":
-        return strip.data[::factor, ::factor], strip.mask[::factor, ::factor]
-    data, weights = _blocks(strip.data, factor, shape), _blocks(strip.mask, factor, shape)
-    total = weights.sum(axis=-1, dtype=np.float64)
-    share = (total / factor**2).astype(np.float32)
-    if policy == "MODE":
-        return _mode(data, weights), share
-    mean = (data * weights).sum(axis=-1, dtype=np.float64) / np.where(total > 0, total, 1)
-    return (np.rint(mean) if data.dtype.kind in "iu" else mean), share
-
-
-def _blocks(pixels: Array, factor: int, shape: tuple[int, int]) -> Array:
-    """Return (rows, columns, factor²) blocks, with zeros where they reach over the edge."""
-    height, width = shape
-    missing = height * factor - pixels.shape[0], width * factor - pixels.shape[1]
-    if any(missing):
-        pixels = np.pad(pixels, [(0, n) for n in missing])
-    return pixels.reshape(height, factor, width, factor).swapaxes(1, 2).reshape(*shape, -1)
-
-
-def _mode(values: Array, weights: Array) -> Array:
-    """Return the heaviest value of each block, of equals the smallest."""
-    kinds = np.unique(values[weights > 0])
-    mode = np.zeros(values.shape[:2], values.dtype)
-    heaviest = np.zeros(values.shape[:2])
-    for kind in kinds:
-        weight = ((values == kind) * weights).sum(axis=-1)
-        mode = np.where(weight > heaviest, kind, mode)
-        heaviest = np.maximum(weight, heaviest)
-    return mode
 
 
 def export_grid(image: Image) -> PixelBox:
@@ -725,14 +426,13 @@ def export_grid(image: Image) -> PixelBox:
 def read(image: Image, box: PixelBox) -> list[Pixels]:
     """Return the pixels of every band in a box."""
     require_scalars(image.bands)
-    parts = [(box_tile, pixels) for box_tile, pixels in read_tiles(image.bands, box)]
-    if len(parts) == 1:
-        return parts[0][1]
     whole = [
         Pixels(np.zeros(box.shape, band.pixel_type.dtype), np.zeros(box.shape, np.float32))
         for band in image.bands
     ]
-    for tile, tile_pixels in parts:
+    for tile, tile_pixels in read_tiles(image.bands, box):
+        if tile == box:
+            return tile_pixels
         where = tile.slices_in(box)
         for target, pixels in zip(whole, tile_pixels, strict=True):
             target.data[where], target.mask[where] = pixels
@@ -755,156 +455,3 @@ def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox,
 def typed(data: Array, kind: PixelType) -> Array:
     """Return a box's values in the numpy type of a pixel type."""
     return data if is_ragged(data) else data.astype(kind.dtype, copy=False)
-
-
-@on_deep_stack
-def write_bands(
-    image: Image, box: PixelBox, folder: Path, pyramiding: Mapping[str, str]
-) -> list[StoredBand]:
-    """Write every band of a box as a cloud-optimised GeoTIFF with an internal mask.
-
-    Internal masks have one bit: where a mask is fractional, it is a file of its own beside
-    the band's, in 255 steps. `pyramiding` maps band names, and `.default`, to policies. Files
-    are complete or absent: they get their names when they are written.
-    """
-    require_scalars(image.bands)
-    default = pyramiding.get(".default", "MEAN")
-    stored = [
-        StoredBand(
-            name=band.name,
-            dtype=band.pixel_type.dtype.name,
-            crs=box.grid.crs,
-            transform=box.transform,
-            width=box.width,
-            height=box.height,
-            path=folder / f"{_safe(band.name)}.tif",
-            pyramiding=pyramiding.get(band.name, default),
-        )
-        for band in image.bands
-    ]
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        return _write_tiles(image.bands, box, stored)
-
-
-def mask_path(path: Path) -> Path:
-    """Return the file of a band's fractional mask."""
-    return path.with_suffix(".mask.tif")
-
-
-class _Writer:
-    """Writes a band's tiles, and its mask to a second file from the first fraction on."""
-
-    def __init__(self, band: StoredBand) -> None:
-        self._band = band
-        self._mask_band = replace(band, path=mask_path(band.path), dtype="uint8")
-        self._values = _create(band)
-        self._shares: rasterio.io.DatasetWriter | None = None
-        self._written: list[Window] = []
-
-    def write(self, pixels: Pixels, window: Window) -> None:
-        """Write the pixels of a tile."""
-        valid = pixels.mask > 0
-        self._values.write(pixels.data, 1, window=window)
-        self._values.write_mask(valid, window=window)
-        if self._shares is None and (valid & (pixels.mask < 1)).any():
-            self._shares = _create(self._mask_band)
-            for earlier in self._written:
-                self._shares.write(self._values.read_masks(1, window=earlier), 1, window=earlier)
-        self._written.append(window)
-        if self._shares is not None:
-            shares = np.rint(pixels.mask * OPAQUE)
-            self._shares.write(np.where(valid, np.maximum(shares, 1), 0), 1, window=window)
-
-    def close(self) -> None:
-        """Close the files."""
-        self._values.close()
-        if self._shares is not None:
-            self._shares.close()
-
-    def finished(self) -> StoredBand:
-        """Make the files cloud-optimised, and return the band they hold."""
-        _cloud_optimise(self._band)
-        if self._shares is not None:
-            _cloud_optimise(self._mask_band)
-        return replace(self._band, fractional=self._shares is not None)
-
-
-def _write_tiles(
-    bands: Sequence[Band], box: PixelBox, stored: Sequence[StoredBand]
-) -> list[StoredBand]:
-    writers = [_Writer(band) for band in stored]
-    try:
-        for tile, tile_pixels in read_tiles(bands, box):
-            window = Window(tile.x - box.x, tile.y - box.y, tile.width, tile.height)
-            for writer, pixels in zip(writers, tile_pixels, strict=True):
-                writer.write(pixels, window)
-    finally:
-        for writer in writers:
-            writer.close()
-    return [writer.finished() for writer in writers]
-
-
-def _draft(band: StoredBand) -> Path:
-    return band.path.with_suffix(".draft.tif")
-
-
-def _create(band: StoredBand) -> rasterio.io.DatasetWriter:
-    return rasterio.open(
-        _draft(band),
-        "w+",
-        driver="GTiff",
-        dtype=band.dtype,
-        count=1,
-        width=band.width,
-        height=band.height,
-        crs=band.crs,
-        transform=Affine(*band.transform),
-        tiled=True,
-        blockxsize=TILE,
-        blockysize=TILE,
-        compress="DEFLATE",
-        BIGTIFF="IF_SAFER",
-    )
-
-
-OVERVIEWS = {"MEAN": "AVERAGE", "MODE": "MODE", "SAMPLE": "NEAREST"}  # GDAL's names
-
-
-def _cloud_optimise(band: StoredBand) -> None:
-    finished = band.path.with_suffix(".cog.tif")
-    rasterio.shutil.copy(
-        _draft(band),
-        finished,
-        driver="COG",
-        compress="DEFLATE",
-        overview_resampling=OVERVIEWS[band.pyramiding],
-        BIGTIFF="IF_SAFER",
-    )
-    finished.replace(band.path)
-    _draft(band).unlink()
-
-
-def _safe(name: str) -> str:
-    """Return a file name for a band name; names that differ stay different."""
-    return quote(name, safe="").replace(".", "%2E")
-
-
-def footprint(image: Image, box: PixelBox) -> dict[str, Any]:
-    """Return the outline of a box as a GeoJSON polygon in longitude and latitude."""
-    ring = np.column_stack(_outline(box, "EPSG:4326")).tolist()
-    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
-
-
-def _outline(box: PixelBox, crs: str) -> tuple[Array, Array]:
-    """Return x and y of points along a box's edges, counter-clockwise if north is up."""
-    steps = np.linspace(0, 1, OUTLINE_POINTS, endpoint=False)
-    along, edge = np.tile(steps, 4), np.repeat(np.arange(4), OUTLINE_POINTS)
-    columns = np.choose(edge, [along, 1, 1 - along, 0]) * box.width
-    rows = np.choose(edge, [1, 1 - along, 0, along]) * box.height
-    x, y = _apply(Affine(*box.transform), columns, rows)
-    return (x, y) if crs == box.grid.crs else transformer(box.grid.crs, crs).transform(x, y)
-
-
-def _bounds(box: PixelBox, crs: str) -> tuple[float, float, float, float]:
-    x, y = _outline(box, crs)
-    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

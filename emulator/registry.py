@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -27,7 +26,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 F = TypeVar("F", bound=Callable[..., Any])
 Coercion = Callable[[Any], Any]
 
-_functions: dict[str, tuple[Callable[..., Any], bool]] = {}
+_functions: dict[str, tuple[Callable[..., Any], bool, bool]] = {}
 _coercions: dict[str, Coercion] = {}
 
 
@@ -39,14 +38,18 @@ class Long(int):
     """An integer that Earth Engine keeps in 64 bits whatever its size: a computed number."""
 
 
-def algorithm(*names: str, lazy: bool = False) -> Callable[[F], F]:
+def algorithm(*names: str, lazy: bool = False, null_items: bool = False) -> Callable[[F], F]:
     """Register a function under public names; it takes the declared arguments by position.
 
-    A lazy algorithm gets functions without arguments, to call for what it needs.
+    A lazy algorithm gets functions without arguments, to call for what it needs. With
+    `null_items` its lists may have nulls, and their items stay what they are.
     """
 
     def register(function: F) -> F:
-        _functions.update((name, (function, lazy)) for name in names)
+        for name in names:
+            if name in _functions:
+                raise ValueError(f"{name} is registered twice.")
+            _functions[name] = function, lazy, null_items
         return function
 
     return register
@@ -60,6 +63,16 @@ def coercion(*types: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def accepts(declared: str, type_: type) -> None:
+    """Register a declared type whose arguments are values of it already."""
+
+    @coercion(declared)
+    def as_it_is(value: Any) -> Any:
+        if isinstance(value, type_):
+            return value
+        raise InvalidTypeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +176,15 @@ def lookup(name: str) -> Algorithm:
         raise EarthEngineError(f"Unknown function '{name}'.")
     if name not in _functions:
         raise NotImplementedByEmulator(f"Algorithm {name}")
-    function, lazy = _functions[name]
-    parameters = tuple(_parameter(argument) for argument in signature.get("arguments", ()))
+    function, lazy, null_items = _functions[name]
+    arguments = signature.get("arguments", ())
+    parameters = tuple(_parameter(argument, null_items) for argument in arguments)
     return Algorithm(name, function, parameters, frozenset(p.name for p in parameters), lazy)
 
 
-def _parameter(argument: Mapping[str, Any]) -> Parameter:
-    declared = re.sub(r"<unknown bands>", "", argument["type"])
-    coerce = _coercion(declared)
+def _parameter(argument: Mapping[str, Any], null_items: bool) -> Parameter:
+    declared = argument["type"].replace("<unknown bands>", "")
+    coerce = _coercion(declared.partition("<")[0] if null_items else declared)
     default = argument.get("defaultValue")
     if default is not None and coerce is not None:
         default = coerce(default)
@@ -253,25 +267,9 @@ def _boolean(value: Any) -> bool:
     raise InvalidTypeError
 
 
-@coercion("String")
-def _string(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    raise InvalidTypeError
-
-
-@coercion("List")
-def _list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise InvalidTypeError
-
-
-@coercion("Dictionary")
-def _dictionary(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise InvalidTypeError
+accepts("String", str)
+accepts("List", list)
+accepts("Dictionary", dict)
 
 
 @coercion("Algorithm")

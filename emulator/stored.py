@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 Pyramiding = Literal["MEAN", "MODE", "SAMPLE"]
+PYRAMIDING: tuple[Pyramiding, ...] = get_args(Pyramiding)
+UNSPECIFIED_POLICY = "PYRAMIDING_POLICY_UNSPECIFIED"
+UNSUPPORTED_POLICIES = ("MAX", "MIN")  # GDAL makes no such overviews
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class StoredBand:
     path: Path | None = None
     index: int = 1  # 1-based band inside the file
     pyramiding: Pyramiding = "MEAN"
-    fractional: bool = False  # the mask has more than two values: `raster.mask_path`
+    fractional: bool = False  # the mask has more than two values: `band_files.mask_path`
     nodata: int | None = None
     shift: int = 0  # what harmonisation subtracts from the file's digital numbers
     oversampled: int = 1
@@ -60,7 +63,7 @@ class StoredImage:
     bands: tuple[StoredBand, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)
     footprint: Mapping[str, Any] | None = None  # GeoJSON geometry, EPSG:4326; None: unbounded
-    update_time: str = "1970-01-01T00:00:00.000000Z"
+    update_time: str = "1970-01-01T00:00:00Z"
     size_bytes: int = 0
     available_after: int = 0  # days of the emulator's clock since it started
 

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from emulator import fields
 from emulator.clock import NEVER, real_seconds, timestamp
 from emulator.database import Database
-from emulator.errors import EarthEngineError
+from emulator.errors import EarthEngineError, internal_error
 from emulator.faults import Faults
 from emulator.graph import on_deep_stack
-from emulator.rest import fields
 
 #: Tasks that may wait (https://developers.google.com/earth-engine/guides/usage).
 MAX_QUEUED = 3000
@@ -49,7 +49,6 @@ REQUEST_ID = re.compile(r"[a-zA-Z0-9-]{1,60}")
 #: HTTP code -> code in an operation's error (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 GRPC_CODES = {400: 3, 403: 7, 404: 5, 429: 8, 500: 13, 503: 14}
 CANCELLED = {"code": 1, "message": "Cancelled."}
-INTERNAL_ERROR = EarthEngineError("An internal error has occurred.", 500)
 TRANSIENT_CODES = (429, 500, 503)
 #: Earth Engine publishes the limit, not its message; grpc's code is DEADLINE_EXCEEDED.
 TOO_OLD = {"code": 4, "message": f"Task exceeded its maximum lifetime of {LIFE.days} days."}
@@ -330,7 +329,7 @@ class TaskQueue:
                 elif attempt < MAX_ATTEMPTS:
                     _change(connection, task_id, "PENDING")
                 else:
-                    _end(connection, task_id, "FAILED", _status(INTERNAL_ERROR))
+                    _end(connection, task_id, "FAILED", _status(internal_error()))
 
     def _claim(self, types: Sequence[str]) -> Task | None:
         with self._database.write() as connection:
@@ -430,24 +429,24 @@ class Workers:
         self,
         queue: TaskQueue,
         runners: Mapping[str, Callable[[Task], Output]],
-        concurrency: int = CONCURRENCY,
-        faults: Faults | None = None,
+        concurrency: int,
     ) -> None:
+        self.concurrency = concurrency
         self._queue = queue
         self._runners = runners
-        self._faults = faults or Faults()
-        self._concurrency = concurrency
+        self._faults = Faults()
         self._running: set[int] = set()  # numbers of the threads
         self._lock = threading.Lock()
 
-    def start(self) -> None:
+    def start(self, faults: Faults) -> None:
         """Start the threads; they end with the process, which no task minds."""
-        self.resize(self._concurrency)
+        self._faults = faults
+        self.resize(self.concurrency)
 
     def resize(self, concurrency: int) -> None:
         """Run so many tasks at once from now on; those that run are not interrupted."""
         with self._lock:
-            self._concurrency = concurrency
+            self.concurrency = concurrency
             for number in set(range(concurrency)) - self._running:
                 self._running.add(number)
                 name = f"task-{number}"
@@ -455,9 +454,9 @@ class Workers:
 
     def _is_needed(self, number: int) -> bool:
         with self._lock:
-            if number >= self._concurrency:
+            if number >= self.concurrency:
                 self._running.remove(number)
-            return number < self._concurrency
+            return number < self.concurrency
 
     # One deep stack for the worker's life: a task's CPU seconds are then those of its thread.
     @on_deep_stack
@@ -490,7 +489,7 @@ class Workers:
             self._queue.fail(task, error, spent())
         except Exception:  # noqa: BLE001 - the boundary: a task fails, its worker goes on
             traceback.print_exc(file=sys.stderr)
-            self._queue.fail(task, INTERNAL_ERROR, spent())
+            self._queue.fail(task, internal_error(), spent())
 
 
 def _priority(request: Mapping[str, Any]) -> int:

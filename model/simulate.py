@@ -21,11 +21,11 @@ CLOUD_OPACITY, THIN_OPACITY, SHADE_SHARE, SNOW_SHARE = 0.5, 0.12, 0.5, 0.2
 #: How often a group is a pixel's main surface: bright ones more often than on Earth, since they
 #: are what is mistaken for clouds.
 GROUP_SHARES = {
-    Group.VEGETATION: 0.42, Group.SOIL: 0.13, Group.DESERT: 0.11, Group.ROCK: 0.07,
-    Group.WATER: 0.11, Group.URBAN: 0.07, Group.BRIGHT: 0.04, Group.BURNT: 0.02, Group.ICE: 0.03,
+    Group.VEGETATION: 0.46, Group.SOIL: 0.13, Group.DESERT: 0.09, Group.ROCK: 0.07,
+    Group.WATER: 0.11, Group.URBAN: 0.05, Group.BRIGHT: 0.04, Group.BURNT: 0.02, Group.ICE: 0.03,
 }  # fmt: skip
 #: Shares of pixels: with snow; under a kind of cloud; in a cloud's shadow only; the rest is clear.
-SNOWY, CLOUDY, SHADED = 0.16, 0.44, 0.14
+SNOWY, CLOUDY, SHADED = 0.24, 0.44, 0.14
 #: Kinds of cloud: share of the cloudy; depth at the median and its spread (logarithm); height of
 #: the top (m), lowest and highest; share of ice, lowest and highest; share with a broken edge.
 CLOUDS = {
@@ -234,7 +234,7 @@ def _skies(cos_sun: np.ndarray, places: Places, rng: Generator) -> Skies:
     """Return ordinary clear air: drier under a low sun, cleaner in the heights."""
     n = len(cos_sun)
     desert = GROUPS[places.members[:, 0]] == Group.DESERT
-    vapour = 2.2 * np.exp(0.5 * rng.standard_normal(n)) * np.clip(cos_sun, 0.3, 0.9)
+    vapour = 2.6 * np.exp(0.55 * rng.standard_normal(n)) * np.clip(cos_sun, 0.3, 0.9)
     haze = 0.11 * np.exp(0.6 * rng.standard_normal(n) - places.height / 2500)
     kinds = np.array(list(optics.AEROSOLS))
     kind = rng.choice(len(kinds), n, p=(0.62, 0.1, 0.08, 0.2))
@@ -269,9 +269,10 @@ def _clouds(skies: Skies, rng: Generator, often: float = 1) -> tuple[Clouds, Ski
         np.clip(10e-6 * np.exp(0.35 * rng.standard_normal((n, 1))), 4e-6, 25e-6),
         np.clip(28e-6 * np.exp(0.4 * rng.standard_normal((n, 1))), 8e-6, 80e-6),
         skies.cos_sun[:, None],
-        # Lit and unlit sides, and the angle of view.
-        np.clip(np.exp(0.18 * rng.standard_normal((n, 1))), 0.55, 1.35),
+        optics.CLOUD_BACKWARD * np.clip(np.exp(0.35 * rng.standard_normal((n, 1))), 0.4, 1.8),
     )
+    sides = np.clip(np.exp(0.15 * rng.standard_normal((n, 1))), 0.55, 1.25)
+    layer = layer._replace(reflectance=layer.reflectance * sides)
     edge = cloudy & (rng.random(n) < broken)
     covered = np.where(cloudy, np.where(edge, rng.random(n), 1), 0)
     sunward = np.where(edge, rng.random(n) < 0.5, cloudy)

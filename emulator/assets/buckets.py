@@ -30,7 +30,7 @@ class Buckets:
     """The buckets below a folder: each a folder that someone has made."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder.resolve()
+        self.folder = folder.resolve()
 
     def path(self, uri: str) -> Path:
         """Return the file of an object, which need not exist, in a bucket, which must."""
@@ -38,9 +38,9 @@ class Buckets:
         if match is None or not BUCKET.fullmatch(match[1]) or not _is_valid_name(match[2]):
             raise EarthEngineError(f"Invalid Cloud Storage URI: '{uri}'.")
         bucket, name = match.groups()
-        if not (self._folder / bucket).is_dir():
+        if not (self.folder / bucket).is_dir():
             raise EarthEngineError(f"Cloud Storage bucket '{bucket}' does not exist.", 404)
-        path = self._folder / bucket / name
+        path = self.folder / bucket / name
         if path.resolve() != path:  # a symbolic link could lead out of the folder
             raise EarthEngineError(f"Invalid Cloud Storage URI: '{uri}'.")
         return path

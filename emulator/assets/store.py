@@ -7,15 +7,16 @@ import re
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from emulator.assets.patch import BANDS, patched_properties, renamed_bands
 from emulator.clock import timestamp
 from emulator.database import Database
 from emulator.errors import EarthEngineError
-from emulator.rest.asset_patch import patched_properties
 from emulator.stored import StoredBand, StoredCollection, StoredImage
 
 AssetType = Literal["FOLDER", "IMAGE_COLLECTION", "IMAGE", "TABLE", "CLASSIFIER"]
@@ -78,8 +79,14 @@ class Asset:
     footprint: Mapping[str, Any] | None = None
     pixels: str | None = None  # name of the folder of files: bands, or a document
 
+    def with_files(self, folder: Path, bands: Iterable[StoredBand] = ()) -> "Asset":
+        """Return the asset with the files of a folder, an image with the bands in these."""
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        return replace(self, bands=tuple(bands), size_bytes=size, pixels=folder.name)
+
+    @functools.cached_property
     def image(self) -> StoredImage:
-        """Return the image that an expression loads."""
+        """The image that an expression loads."""
         return StoredImage(
             id=self.name,
             bands=self.bands,
@@ -103,15 +110,14 @@ class AssetStore:
         database: Database,
         folder: Path,
         project: str,
-        max_bytes: int = MAX_BYTES,
-        max_assets: int = MAX_ASSETS,
+        max_bytes: int,
+        max_assets: int,
     ) -> None:
         self.root = f"projects/{project}/assets"
         self._database = database
         self._folder = folder
         self._max_bytes = max_bytes
         self._max_assets = max_assets
-        self._images: dict[str, StoredImage] = {}  # as last loaded, by name
         # Earth Engine's own rule for the parts of an id.
         self._valid_name = re.compile(rf"{re.escape(self.root)}(/[A-Za-z0-9_-]+)+")
         folder.mkdir(exist_ok=True)
@@ -122,27 +128,19 @@ class AssetStore:
     def image(self, asset_id: str) -> StoredImage | None:
         """Return an image asset, or None where there is none."""
         asset = self.find(asset_id)
-        return asset.image() if asset and asset.type == "IMAGE" else None
+        return asset.image if asset and asset.type == "IMAGE" else None
 
     def collection(self, asset_id: str) -> StoredCollection | None:
         """Return the images of a collection asset by name, or None where there is none."""
         asset = self.find(asset_id)
         if asset is None or asset.type != "IMAGE_COLLECTION":
             return None
-        return StoredCollection([self._loaded(row) for row in self._children(asset_id)])
+        return StoredCollection([child.image for child in self.children(asset_id)])
 
     def folder(self, asset_id: str, kind: AssetType) -> Path | None:
         """Return the folder of a table's or classifier's document, or None where there is none."""
         asset = self.find(asset_id)
         return self._folder / asset.pixels if asset and asset.type == kind else None
-
-    def _loaded(self, row: sqlite3.Row) -> StoredImage:
-        """Return the image of a row, the same object as long as the asset is the same."""
-        name, update_time = row["name"], row["update_time"]
-        known = self._images.get(name)
-        if known is None or known.update_time != update_time:
-            known = self._images[name] = _decode(self._folder, row).image()
-        return known
 
     # What the REST API reads.
 
@@ -159,13 +157,10 @@ class AssetStore:
         return asset
 
     def children(self, parent: str, after: str = "") -> Iterator[Asset]:
-        """Return a folder's direct children whose names sort after `after`."""
-        return (_decode(self._folder, row) for row in self._children(parent, after))
-
-    def _children(self, parent: str, after: str = "") -> Iterator[sqlite3.Row]:
+        """Yield a folder's direct children whose names sort after `after`."""
         sql = "SELECT * FROM assets WHERE parent = ? AND name > ? ORDER BY name LIMIT ?"
         while rows := self._database.read(sql, [parent, after, CHUNK]):
-            yield from rows
+            yield from (_decode(self._folder, row) for row in rows)
             after = rows[-1]["name"]
 
     def quota(self) -> dict[str, str]:
@@ -205,7 +200,7 @@ class AssetStore:
         return self.put(Asset(name, kind, timestamp(), properties), overwrite=False)
 
     def insert(self, connection: sqlite3.Connection, asset: Asset, overwrite: bool) -> str | None:
-        """Insert an asset, or replace an image; return the pixel folder to `discard` after."""
+        """Insert an asset, or replace an image; return the folder to `discard` after."""
         replaced = self.check_insertable(asset, overwrite)
         connection.execute("DELETE FROM assets WHERE name = ?", [asset.name])
         connection.execute("INSERT INTO assets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _encode(asset))
@@ -220,13 +215,17 @@ class AssetStore:
 
     def update(self, name: str, changes: Mapping[str, Any], paths: Sequence[str]) -> Asset:
         """Change the fields of an asset that an update mask's paths name."""
+        others = [path for path in paths if path != BANDS]
         with self._database.write() as connection:
-            asset = self.get(name)
-            properties = patched_properties(asset.properties, changes, paths)
-            asset = replace(asset, properties=properties, update_time=timestamp())
+            asset = replace(self.get(name), update_time=timestamp())
+            if BANDS in paths:
+                asset = replace(asset, bands=renamed_bands(asset.bands, changes))
+            if others or not paths:
+                properties = patched_properties(asset.properties, changes, others)
+                asset = replace(asset, properties=properties)
             connection.execute(
-                "UPDATE assets SET properties = ?, update_time = ? WHERE name = ?",
-                [json.dumps(properties), asset.update_time, name],
+                "UPDATE assets SET properties = ?, bands = ?, update_time = ? WHERE name = ?",
+                [json.dumps(asset.properties), _encode_bands(asset.bands), asset.update_time, name],
             )
         return asset
 
@@ -245,23 +244,6 @@ class AssetStore:
                 "INSERT OR REPLACE INTO policies VALUES (?, ?)", [name, json.dumps(dict(policy))]
             )
 
-    def rename_bands(self, name: str, names: Sequence[str]) -> Asset:
-        """Give the bands of an image other names."""
-        with self._database.write() as connection:
-            asset = self.get(name)
-            if len(names) != len(asset.bands) or len(set(names)) != len(names):
-                raise EarthEngineError(
-                    f"Asset '{name}' needs {len(asset.bands)} band names that differ."
-                )
-            pairs = zip(asset.bands, names, strict=True)
-            bands = tuple(replace(band, name=new) for band, new in pairs)
-            asset = replace(asset, bands=bands, update_time=timestamp())
-            connection.execute(
-                "UPDATE assets SET bands = ?, update_time = ? WHERE name = ?",
-                [_encode_bands(bands), asset.update_time, name],
-            )
-        return asset
-
     def delete(self, name: str) -> None:
         """Delete an image, or a folder or collection that is empty."""
         with self._database.write() as connection:
@@ -274,20 +256,14 @@ class AssetStore:
     def copy(self, source: str, destination: str, overwrite: bool) -> Asset:
         """Copy one asset, without children; files that never change are linked, not copied."""
         original = self.get(source)
-        pixels = self.new_pixels() if original.pixels else None
-        if original.pixels and pixels:
+        asset = replace(original, name=destination, update_time=timestamp())
+        if original.pixels is None:
+            return self.put(asset, overwrite)
+        with self.new_folder() as folder:
             shutil.copytree(
-                self._folder / original.pixels, pixels, copy_function=os.link, dirs_exist_ok=True
+                self._folder / original.pixels, folder, copy_function=os.link, dirs_exist_ok=True
             )
-        name = pixels.name if pixels else None
-        asset = replace(original, name=destination, update_time=timestamp(), pixels=name)
-        try:
-            with self._database.write() as connection:
-                replaced = self.insert(connection, asset, overwrite)
-        except EarthEngineError:
-            self.discard(name)
-            raise
-        self.discard(replaced)
+            self.put(replace(asset, pixels=folder.name), overwrite)
         return self.get(destination)
 
     def move(self, source: str, destination: str) -> Asset:
@@ -309,14 +285,22 @@ class AssetStore:
             )
         return self.get(destination)
 
-    def new_pixels(self) -> Path:
-        """Make a folder for an image's files; it is swept at the next start if left unused."""
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """Give a folder for an asset's files; it is removed if writing them fails.
+
+        If the process is killed before an asset has it, the next one sweeps it.
+        """
         folder = self._folder / uuid.uuid4().hex
         folder.mkdir()
-        return folder
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
 
     def discard(self, pixels: str | None) -> None:
-        """Remove the files of an image that no asset has any more."""
+        """Remove a folder of files that no asset has any more."""
         if pixels:
             shutil.rmtree(self._folder / pixels)
 

@@ -18,8 +18,8 @@ class Exporter:
         self,
         catalogue: Catalogue,
         destinations: Destinations,
-        metadata_only: bool = False,
-        simulated: bool = False,
+        metadata_only: bool,
+        simulated: bool,
     ) -> None:
         self._exports = {
             "EXPORT_IMAGE": ImageExports(catalogue, destinations, metadata_only, simulated),

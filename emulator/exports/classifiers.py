@@ -1,17 +1,14 @@
 """Export.classifier: to an asset."""
 
-from dataclasses import replace
-
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets import documents
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.exports.destinations import AssetName, Destinations, NewAsset
+from emulator.fields import Json
 from emulator.functions.classifiers import Classifier, encode
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Task
 
 
@@ -36,11 +33,9 @@ class ClassifierExports:
         classifier = engine.evaluate(task.request["expression"], self._catalogue)
         if not isinstance(classifier, Classifier):
             raise EarthEngineError("Invalid export: the expression is not a classifier.")
-        document = encode(classifier)
-        folder = store.new_pixels()
-        documents.write_classifier(folder, document)
-        size = (folder / documents.CLASSIFIER).stat().st_size
-        asset = replace(asset, size_bytes=size, pixels=folder.name)
+        with store.new_folder() as folder:
+            documents.write_classifier(folder, encode(classifier))
+            asset = asset.with_files(folder)
         return NewAsset(asset, destination.overwrite, store)
 
     def _destination(self, request: Json) -> AssetName:

@@ -5,16 +5,17 @@ import re
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from emulator import fields
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore
 from emulator.errors import EarthEngineError
-from emulator.rest import fields
-from emulator.rest.fields import Json
+from emulator.fields import Json
 
 ASSET_URI = "https://code.earthengine.google.com/?asset="
 BUCKET_URI = "https://console.developers.google.com/storage/browser/"
@@ -31,10 +32,13 @@ UNITS = ("B", "KB", "MB", "GB", "TB")
 class Files(Protocol):
     """A place for the files of one export, whose names begin with a prefix."""
 
-    uri: str
+    @property
+    def root(self) -> Path:
+        """The folder of all such places."""
 
-    def draft(self) -> Path:
-        """Make a folder for files that no one sees yet, on the same file system."""
+    @property
+    def uri(self) -> str:
+        """What shows the files to a person."""
 
     def target(self, shard: str, suffix: str) -> Path:
         """Return the file to make visible; `shard` is its part of the image, or empty."""
@@ -48,19 +52,19 @@ class BucketFiles:
     """Objects of Cloud Storage."""
 
     buckets: Buckets
-    root: Path
     bucket: str
     prefix: str
+
+    @property
+    def root(self) -> Path:
+        """The folder of all buckets."""
+        return self.buckets.folder
 
     @property
     def uri(self) -> str:
         """The console's page of the objects' folder."""
         folder = self.prefix.rpartition("/")[0]
         return f"{BUCKET_URI}{self.bucket}/{folder + '/' if folder else ''}"
-
-    def draft(self) -> Path:
-        """Make a folder for objects that are not complete."""
-        return _draft(self.root)
 
     def target(self, shard: str, suffix: str) -> Path:
         """Return an object's file; an object of that name is replaced."""
@@ -80,10 +84,6 @@ class DriveFiles:
     max_bytes: int
     uri: str = DRIVE_URI
 
-    def draft(self) -> Path:
-        """Make a folder for files that are not complete."""
-        return _draft(self.root)
-
     def target(self, shard: str, suffix: str) -> Path:
         """Return a file that does not exist yet: Drive keeps files of one name side by side."""
         name = f"{self.prefix}{shard and '-'}{shard}"
@@ -102,11 +102,11 @@ class DriveFiles:
 
 @dataclass
 class NewFiles:
-    """Files that are complete and that no one sees yet."""
+    """Files in a folder, `draft`, where no one sees them yet."""
 
     files: Files
     draft: Path
-    written: Sequence[tuple[Path, str, str]]  # draft, shard, suffix
+    written: list[tuple[Path, str, str]] = field(default_factory=list)  # draft, shard, suffix
 
     def commit(self, connection: sqlite3.Connection) -> list[str]:
         """Give the files their names."""
@@ -120,6 +120,19 @@ class NewFiles:
     def release(self, committed: bool) -> None:
         """Remove what has not become visible."""
         shutil.rmtree(self.draft)
+
+
+@contextmanager
+def new_files(files: Files) -> Iterator[NewFiles]:
+    """Give a folder on the destination's file system; remove it if writing the files fails."""
+    draft = files.root / DRAFTS / uuid.uuid4().hex
+    draft.mkdir(parents=True)
+    new = NewFiles(files, draft)
+    try:
+        yield new
+    except BaseException:
+        new.release(False)
+        raise
 
 
 @dataclass
@@ -152,34 +165,30 @@ class AssetName:
 class Destinations:
     """Every place that an export can go to."""
 
-    def __init__(
-        self, store: AssetStore, buckets: Path, drive: Path, drive_bytes: int = DRIVE_BYTES
-    ) -> None:
+    def __init__(self, store: AssetStore, buckets: Buckets, drive: Path, drive_bytes: int) -> None:
         self.store = store
         self._buckets = buckets
         self._drive = drive
         self._drive_bytes = drive_bytes
-        for root in (buckets, drive):
+        for root in (buckets.folder, drive):
             root.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(root / DRAFTS, ignore_errors=True)  # of a process that was killed
 
     def of(self, request: Json) -> AssetName | Files:
         """Return where a request's result goes; raise unless it names one valid place."""
-        chosen = [key for key in ("assetExportOptions", "fileExportOptions") if key in request]
-        if len(chosen) != 1:
-            raise EarthEngineError("Invalid export: exactly one destination must be given.")
-        options = fields.mapping(request, chosen[0])
         places = {
-            "assetExportOptions": {"earthEngineDestination": self._asset},
-            "fileExportOptions": {
-                "cloudStorageDestination": self._bucket,
-                "driveDestination": self._folder,
-            },
-        }[chosen[0]]
-        named = [key for key in places if key in options]
-        if len(named) != 1:
+            ("assetExportOptions", "earthEngineDestination"): self._asset,
+            ("fileExportOptions", "cloudStorageDestination"): self._bucket,
+            ("fileExportOptions", "driveDestination"): self._folder,
+        }
+        given = [
+            place(fields.mapping(fields.mapping(request, options), name))
+            for (options, name), place in places.items()
+            if name in fields.mapping(request, options)
+        ]
+        if len(given) != 1:
             raise EarthEngineError("Invalid export: exactly one destination must be given.")
-        return places[named[0]](fields.mapping(options, named[0]))
+        return given[0]
 
     def _asset(self, destination: Json) -> AssetName:
         name = fields.text(destination, "name")
@@ -189,7 +198,7 @@ class Destinations:
     def _bucket(self, destination: Json) -> BucketFiles:
         bucket = fields.text(destination, "bucket")
         prefix = fields.text(destination, "filenamePrefix")
-        files = BucketFiles(Buckets(self._buckets), self._buckets, bucket, prefix)
+        files = BucketFiles(self._buckets, bucket, prefix)
         files.target("", ".tif")  # raises unless it is an object in a bucket that there is
         return files
 
@@ -200,12 +209,6 @@ class Destinations:
             if not DRIVE_NAME.fullmatch(name):
                 raise EarthEngineError(f"Invalid name in Google Drive: {name!r:.60}.")
         return DriveFiles(self._drive, folder, prefix, self._drive_bytes)
-
-
-def _draft(root: Path) -> Path:
-    folder = root / DRAFTS / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    return folder
 
 
 def _readable(size: float) -> str:

@@ -5,23 +5,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.shutil
-from affine import Affine
 from rasterio.windows import Window
 
-from emulator import engine, raster
+from emulator import band_files, engine, fields, grids, raster
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.rest import fields
-from emulator.rest.fields import Json
-from emulator.stored import Pyramiding, StoredBand
+from emulator.exports.destinations import (
+    AssetName,
+    Destinations,
+    Files,
+    NewAsset,
+    NewFiles,
+    new_files,
+)
+from emulator.fields import Json
+from emulator.stored import (
+    PYRAMIDING,
+    UNSPECIFIED_POLICY,
+    UNSUPPORTED_POLICIES,
+    Pyramiding,
+    StoredBand,
+)
 from emulator.tasks import Output, Progress, Task
 
 #: Pixels of an export that does not say (https://developers.google.com/earth-engine/apidocs/export-image-toasset).
@@ -139,7 +150,7 @@ class ImageExports:
         return _files(destination, image, box, GeoTiffOptions.of(task.request))
 
     def _asset(
-        self, destination: AssetName, image: raster.Image, box: raster.PixelBox, task: Task
+        self, destination: AssetName, image: raster.Image, box: grids.PixelBox, task: Task
     ) -> NewAsset:
         store = self._destinations.store
         asset = Asset(
@@ -147,7 +158,7 @@ class ImageExports:
             "IMAGE",
             timestamp(),
             engine.to_json(dict(image.properties)),
-            footprint=raster.footprint(image, box),
+            footprint=grids.footprint(box),
         )
         store.check_insertable(asset, destination.overwrite)  # before the long part
         policies = _pyramiding(task.request)
@@ -157,27 +168,13 @@ class ImageExports:
                 _simulate(box.width * box.height * len(bands), task.progress)
             asset = replace(asset, bands=bands, size_bytes=sum(map(_raw_bytes, bands)))
         else:
-            asset = self._with_pixels(asset, image, box, policies)
+            with store.new_folder() as folder:
+                written = band_files.write_bands(image, box, folder, policies)
+                asset = asset.with_files(folder, written)
         return NewAsset(asset, destination.overwrite, store)
 
-    def _with_pixels(
-        self,
-        asset: Asset,
-        image: raster.Image,
-        box: raster.PixelBox,
-        policies: Mapping[str, Pyramiding],
-    ) -> Asset:
-        pixels = self._destinations.store.new_pixels()
-        try:
-            bands = tuple(raster.write_bands(image, box, pixels, policies))
-        except BaseException:
-            self._destinations.store.discard(pixels.name)
-            raise
-        size = sum(file.stat().st_size for file in pixels.iterdir())
-        return replace(asset, bands=bands, size_bytes=size, pixels=pixels.name)
 
-
-def _check_size(box: raster.PixelBox, request: Json) -> None:
+def _check_size(box: grids.PixelBox, request: Json) -> None:
     pixels = box.width * box.height
     limit = _max_pixels(request)
     if pixels > limit:
@@ -187,12 +184,12 @@ def _check_size(box: raster.PixelBox, request: Json) -> None:
         )
 
 
-def _reporting(image: raster.Image, box: raster.PixelBox, progress: Progress) -> raster.Image:
+def _reporting(image: raster.Image, box: grids.PixelBox, progress: Progress) -> raster.Image:
     """Return an image that reports progress with every tile of its first band."""
     first, *others = image.bands
     total, done = box.width * box.height, 0
 
-    def compute(tile: raster.PixelBox, read: raster.Reader) -> raster.Pixels:
+    def compute(tile: grids.PixelBox, read: raster.Reader) -> raster.Pixels:
         nonlocal done
         done += tile.width * tile.height
         progress.report(min(done / total, 1.0))
@@ -214,14 +211,18 @@ def _pyramiding(request: Json) -> dict[str, Pyramiding]:
     options = fields.mapping(request, "assetExportOptions")
     policies: dict[str, Pyramiding] = {".default": options.get("pyramidingPolicy", "MEAN")}
     policies.update(fields.mapping(options, "pyramidingPolicyOverrides"))
-    for policy in policies.values():
-        if policy not in get_args(Pyramiding):
+    for band, policy in policies.items():
+        if policy in UNSUPPORTED_POLICIES:
+            raise NotImplementedByEmulator(f"Pyramiding policy {policy}")
+        if policy == UNSPECIFIED_POLICY:
+            policies[band] = "MEAN"
+        elif policy not in PYRAMIDING:
             raise EarthEngineError(f"Invalid pyramiding policy {policy!r:.60}.")
     return policies
 
 
 def _unwritten(
-    band: raster.Band, box: raster.PixelBox, policies: Mapping[str, Pyramiding]
+    band: raster.Band, box: grids.PixelBox, policies: Mapping[str, Pyramiding]
 ) -> StoredBand:
     return StoredBand(
         band.name,
@@ -242,22 +243,17 @@ def _raw_bytes(band: StoredBand) -> int:
 
 
 def _files(
-    files: Files, image: raster.Image, box: raster.PixelBox, options: GeoTiffOptions
+    files: Files, image: raster.Image, box: grids.PixelBox, options: GeoTiffOptions
 ) -> NewFiles:
     dtype = _common_type(image)
     fill = _fill(dtype, options.no_data)
     files.check_space(0)  # before the long part: a service account has no room for anything
-    draft = files.draft()
-    new = NewFiles(files, draft, written := [])
-    try:
+    with new_files(files) as new:
         for shard, part_of_box in _shards(box, options):
-            path = draft / f"{len(written)}.tif"
+            path = new.draft / f"{len(new.written)}.tif"
             has_pixels = _write_geotiff(image.bands, part_of_box, path, dtype, fill, options)
             if has_pixels or not options.skip_empty:
-                written.append((path, shard, ".tif"))
-    except BaseException:
-        new.release(False)
-        raise
+                new.written.append((path, shard, ".tif"))
     return new
 
 
@@ -287,7 +283,7 @@ def _fill(dtype: np.dtype[Any], no_data: float | None) -> float:
     return no_data
 
 
-def _shards(box: raster.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str, raster.PixelBox]]:
+def _shards(box: grids.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str, grids.PixelBox]]:
     """Yield the files' boxes; where there are several, with first row and column, as EE names."""
     if box.width <= options.width and box.height <= options.height:
         yield "", box
@@ -296,13 +292,13 @@ def _shards(box: raster.PixelBox, options: GeoTiffOptions) -> Iterator[tuple[str
     for row, column in product(rows, columns):
         width = min(options.width, box.width - column)
         height = min(options.height, box.height - row)
-        shard = raster.PixelBox(box.grid, width, height, box.x + column, box.y + row)
+        shard = grids.PixelBox(box.grid, width, height, box.x + column, box.y + row)
         yield f"{row:010d}-{column:010d}", shard
 
 
 def _write_geotiff(
     bands: Sequence[raster.Band],
-    box: raster.PixelBox,
+    box: grids.PixelBox,
     path: Path,
     dtype: np.dtype[Any],
     fill: float,
@@ -319,7 +315,7 @@ def _write_geotiff(
         width=box.width,
         height=box.height,
         crs=box.grid.crs,
-        transform=Affine(*box.transform),
+        transform=box.affine,
         nodata=options.no_data,
         tiled=True,
         blockxsize=options.block,

@@ -3,32 +3,35 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, TextIO
 
 import shapely
 
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets import documents
 from emulator.assets.store import Asset
 from emulator.catalogue import Catalogue
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.exports.destinations import AssetName, Destinations, Files, NewAsset, NewFiles
-from emulator.functions.values import Collection
-from emulator.graph import on_deep_stack
-from emulator.rest import fields
-from emulator.rest.fields import Json
+from emulator.exports.destinations import (
+    AssetName,
+    Destinations,
+    Files,
+    NewAsset,
+    NewFiles,
+    new_files,
+)
+from emulator.fields import Json
+from emulator.functions.values import Collection, Feature
 from emulator.tasks import Output, Progress, Task
 
 #: The columns that are no properties (https://developers.google.com/earth-engine/guides/exporting_tables).
 INDEX = "system:index"
 GEOMETRY = ".geo"
 
-Feature = dict[str, Any]
-Writer = Callable[[TextIO, Iterable[Feature], Sequence[str] | None], None]
+Row = dict[str, Any]  # a GeoJSON feature
+Writer = Callable[[TextIO, Iterable[Row], Sequence[str] | None], None]
 
 
 class TableExports:
@@ -47,14 +50,12 @@ class TableExports:
         if not isinstance(self._destinations.of(request), AssetName):
             _format(request)
 
-    # An element is made when it is asked for, which may go deep.
-    @on_deep_stack
     def run(self, task: Task) -> Output:
         """Compute the table of a task."""
         collection = engine.evaluate(task.request["expression"], self._catalogue)
         if not isinstance(collection, Collection):
             raise EarthEngineError("Invalid export: the expression is not a collection.")
-        features = _features(collection, task.progress)
+        features = _rows(collection, task.progress)
         selectors = fields.texts(task.request, "selectors") or None
         destination = self._destinations.of(task.request)
         if isinstance(destination, AssetName):
@@ -63,37 +64,38 @@ class TableExports:
         return _files(destination, features, selectors, suffix, write)
 
     def _asset(
-        self, destination: AssetName, features: Iterable[Feature], selectors: Sequence[str] | None
+        self, destination: AssetName, features: Iterable[Row], selectors: Sequence[str] | None
     ) -> NewAsset:
         store = self._destinations.store
         asset = Asset(destination.name, "TABLE", timestamp())
         store.check_insertable(asset, destination.overwrite)  # before the long part
-        folder = store.new_pixels()
-        try:
+        with store.new_folder() as folder:
             documents.write_table(folder, _placed(features, selectors))
-        except BaseException:
-            store.discard(folder.name)
-            raise
-        size = (folder / documents.TABLE).stat().st_size
-        asset = replace(asset, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder)
         return NewAsset(asset, destination.overwrite, store)
 
 
-def _features(collection: Collection, progress: Progress) -> Iterator[Feature]:
-    """Yield features as GeoJSON in longitude and latitude."""
-    for number, element in enumerate(collection):
+def geojson(element: Any) -> Row:
+    """Return an element in longitude and latitude with straight edges (RFC 7946)."""
+    row: Row = engine.to_json(Feature(element.properties, None))
+    shape = element.footprint
+    row["geometry"] = json.loads(shapely.to_geojson(shape.lonlat)) if shape else None
+    return row
+
+
+def with_ids(elements: Iterable[Any]) -> Iterator[Row]:
+    """Yield elements as GeoJSON; one without an index gets its number as its id."""
+    for number, element in enumerate(elements):
+        yield {"id": str(number), **geojson(element)}
+
+
+def _rows(collection: Collection, progress: Progress) -> Iterator[Row]:
+    for row in with_ids(collection):
         progress.report(0.0)  # how many will come is not known
-        properties = engine.to_json(dict(element.properties))
-        shape = element.footprint
-        yield {
-            "type": "Feature",
-            "geometry": json.loads(shapely.to_geojson(shape.lonlat)) if shape else None,
-            "id": str(properties.pop(INDEX, number)),
-            "properties": properties,
-        }
+        yield row
 
 
-def _placed(features: Iterable[Feature], selectors: Sequence[str] | None) -> Iterator[Feature]:
+def _placed(features: Iterable[Row], selectors: Sequence[str] | None) -> Iterator[Row]:
     """Yield the features of a table asset, which all must lie somewhere."""
     for feature in features:
         if feature["geometry"] is None:
@@ -101,7 +103,7 @@ def _placed(features: Iterable[Feature], selectors: Sequence[str] | None) -> Ite
         yield _selected(feature, selectors)
 
 
-def _selected(feature: Feature, selectors: Sequence[str] | None) -> Feature:
+def _selected(feature: Row, selectors: Sequence[str] | None) -> Row:
     if selectors is None:
         return feature
     kept = {key: value for key, value in feature["properties"].items() if key in selectors}
@@ -117,24 +119,20 @@ def _format(request: Json) -> str:
 
 def _files(
     files: Files,
-    features: Iterable[Feature],
+    features: Iterable[Row],
     selectors: Sequence[str] | None,
     suffix: str,
     write: Writer,
 ) -> NewFiles:
-    draft: Path = files.draft()
-    path = draft / "table"
-    new = NewFiles(files, draft, [(path, "", suffix)])
-    try:
+    with new_files(files) as new:
+        path = new.draft / "table"
         with path.open("w", encoding="utf-8", newline="") as file:
             write(file, features, selectors)
-    except BaseException:
-        new.release(False)
-        raise
+        new.written.append((path, "", suffix))
     return new
 
 
-def _write_csv(file: TextIO, features: Iterable[Feature], selectors: Sequence[str] | None) -> None:
+def _write_csv(file: TextIO, features: Iterable[Row], selectors: Sequence[str] | None) -> None:
     """Write rows; without selectors the first feature says which columns there are."""
     features = iter(features)
     first = next(features, None)
@@ -154,9 +152,7 @@ def _cell(value: Any) -> str:
     return json.dumps(value)
 
 
-def _write_geojson(
-    file: TextIO, features: Iterable[Feature], selectors: Sequence[str] | None
-) -> None:
+def _write_geojson(file: TextIO, features: Iterable[Row], selectors: Sequence[str] | None) -> None:
     """Write a FeatureCollection feature by feature."""
     file.write('{"type": "FeatureCollection", "features": [')
     for number, feature in enumerate(features):

@@ -13,17 +13,21 @@ import numpy as np
 from emulator.array_pixels import assembled, by_value
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions import arrays
-from emulator.functions.arrays import BITS, DECOMPOSITIONS, INDEX, BlockOperation
+from emulator.functions.arrays import DECOMPOSITIONS, BlockOperation
+from emulator.functions.composites import by_name
 from emulator.functions.elementwise import cast_image, cast_values, pairs, union
-from emulator.functions.images import by_name, constant, image
+from emulator.functions.images import constant, image, with_each
 from emulator.functions.kernels import Kernel
 from emulator.functions.values import Collection
+from emulator.grids import PixelBox
 from emulator.raster import (
+    BOOLEAN,
+    INDEX,
     INT64,
+    MATRIX,
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
@@ -135,7 +139,7 @@ def to_array_per_band(collection: Collection, axis: int, drop_masked: bool) -> I
 @algorithm("Image.bitsToArrayImage")
 def bits_to_array_image(source: Image) -> Image:
     require_scalars(source.bands)
-    kind = replace(BITS, dimensions=1)
+    kind = replace(BOOLEAN, dimensions=1)
     return source.with_bands(
         [blockwise(band, [band], arrays.bits_of, kind) for band in source.bands]
     )
@@ -214,7 +218,7 @@ CAT = BlockOperation(
 
 
 def _register_operations() -> None:
-    for operation in arrays.UNARY.values():
+    for operation in (*arrays.UNARY.values(), arrays.ARGMAX):
         algorithm(f"Image.{operation.image_name}")(_unary(operation))
     for operation in (*arrays.BINARY.values(), CAT):
         algorithm(f"Image.{operation.image_name}")(_binary(operation.image_name, operation))
@@ -229,10 +233,9 @@ def _decomposition(
         if len(source.bands) != 1:
             raise EarthEngineError("A matrix decomposition needs an image with a single band.")
         [band] = source.bands
-        kind = arrays.DECOMPOSED
         return source.with_bands(
             [
-                blockwise(band, [band], lambda block, f=f: decompose(block)[f], kind).renamed(f)
+                blockwise(band, [band], lambda block, f=f: decompose(block)[f], MATRIX).renamed(f)
                 for f in factors
             ]
         )
@@ -333,7 +336,8 @@ def array_repeat(source: Image, axis: int, copies: Image) -> Image:
             kind,
         )
 
-    matched = _with_each("arrayRepeat", source, cast_image(copies, INT64))
+    require_scalars(copies.bands)
+    matched = with_each("arrayRepeat", source, cast_image(copies, INT64))
     return source.with_bands([repeated(band, count) for band, count in matched])
 
 
@@ -380,21 +384,11 @@ def array_slice(
             band.pixel_type,
         )
 
-    starts = _with_each("arraySlice", source, first)
-    ends = _with_each("arraySlice", source, last)
+    starts = with_each("arraySlice", source, first)
+    ends = with_each("arraySlice", source, last)
     return source.with_bands(
         [sliced(band, a, b) for (band, a), (_, b) in zip(starts, ends, strict=True)]
     )
-
-
-def _with_each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
-    """Match every band of an image with the other's only one of numbers, or its own."""
-    require_scalars(other.bands)
-    if len(other.bands) not in (1, len(source.bands)):
-        raise EarthEngineError(
-            f"Image.{name}: Expected 1 or {len(source.bands)} bands, got {len(other.bands)}."
-        )
-    return list(zip(source.bands, itertools.cycle(other.bands)))
 
 
 def _filled(source: Image, value: int) -> Image:

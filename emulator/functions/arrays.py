@@ -17,11 +17,9 @@ from emulator.errors import EarthEngineError
 from emulator.functions import elementwise
 from emulator.functions.elementwise import OPERATIONS, cast_values, number_type, union
 from emulator.functions.reducers import Reduced, Reducer, named
-from emulator.functions.values import Collection, Feature, number_json
-from emulator.raster import DOUBLE, INT64, Array, PixelType, ones
+from emulator.functions.values import number_json
+from emulator.raster import BOOLEAN, DOUBLE, INDEX, INT64, Array, PixelType, ones
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, within_count
-
-INDEX = PixelType("int", 0, 2**31 - 1)  # of positions and lengths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,16 +119,15 @@ def _cast(value: EEArray, kind: PixelType) -> EEArray:
 def identity(size: int) -> EEArray:
     _require(size >= 0, "Array.identity: Size must not be negative.")
     within_count(size**2)
-    return make(np.eye(size), PixelType("int", 0, 1))
+    return make(np.eye(size), BOOLEAN)
 
 
 @algorithm("Array.bitsToArray")
 def bits_to_array(number: float) -> EEArray:
     [bits] = bits_of(np.array([int(number)]))
-    return make(bits, BITS)
+    return make(bits, BOOLEAN)
 
 
-BITS = PixelType("int", 0, 1)
 WORD = 64  # bits
 
 
@@ -551,7 +548,6 @@ class BlockOperation:
 #: Of one array, by the name after `Array.`
 UNARY = {
     "accum": BlockOperation("arrayAccum", _accumulate, _accumulated_type),
-    "argmax": BlockOperation("arrayArgmax", _argmax, _vector_of_indices),
     "length": BlockOperation("arrayLengths", _lengths_of, _vector_of_indices),
     "pad": BlockOperation("arrayPad", _pad, _padded_type),
     "project": BlockOperation("arrayProject", _project, _projected_type),
@@ -576,6 +572,8 @@ UNARY = {
         _floating_number,
     ),
 }
+#: Of one array, to a list where it is a value.
+ARGMAX = BlockOperation("arrayArgmax", _argmax, _vector_of_indices)
 #: Of two arrays.
 BINARY = {
     "mask": BlockOperation("arrayMask", _mask, lambda kind, mask: kind),
@@ -615,7 +613,7 @@ _register_operations()
 
 @algorithm("Array.argmax")
 def argmax(source: EEArray) -> list[int] | None:
-    positions = _value(UNARY["argmax"], [source])
+    positions = _value(ARGMAX, [source])
     return positions and positions.values.tolist()
 
 
@@ -643,7 +641,6 @@ def _cholesky(matrix: Array) -> dict[str, Array]:
         raise EarthEngineError("The matrix is not symmetric positive-definite.") from None
 
 
-DECOMPOSED = replace(DOUBLE, dimensions=2)
 #: By name after `Array.matrix`: the names of the factors, and the function that finds them.
 DECOMPOSITIONS: dict[str, tuple[tuple[str, ...], Callable[[Array], dict[str, Array]]]] = {
     "LUDecomposition": (("L", "U", "P"), _lu),
@@ -696,7 +693,7 @@ def array_operation(name: str, *arrays: EEArray) -> EEArray:
 elementwise.register("Array", array_operation, _cast)
 
 
-# --- arrays of other values
+# --- arrays of dictionaries
 
 
 @algorithm("Dictionary.toArray")
@@ -705,27 +702,3 @@ def dictionary_to_array(dictionary: dict[str, Any], keys: list[str] | None, axis
     missing = [name for name in names if name not in dictionary]
     _require(not missing, f"Dictionary.toArray: Dictionary does not contain key: '{missing[:1]}'.")
     return cat_arrays([coerce("Array", dictionary[name]) for name in names], axis)
-
-
-@algorithm("Feature.toArray")
-def feature_to_array(feature: Feature, properties: list[str]) -> EEArray:
-    return coerce("Array", [feature.properties.get(name) for name in properties])
-
-
-@algorithm("FeatureCollection.makeArray")
-def with_arrays(collection: Collection, properties: list[str], name: str) -> Collection:
-    def complete(feature: Feature) -> bool:
-        values = [feature.properties.get(key) for key in properties]
-        return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-
-    return collection.with_elements(
-        feature.with_properties({**feature.properties, name: feature_to_array(feature, properties)})
-        for feature in collection
-        if complete(feature)
-    )
-
-
-@algorithm("Element.getArray")
-def element_array(element: Any, name: str) -> EEArray | None:
-    value = element.properties.get(name)
-    return None if value is None else coerce("Array", value)

@@ -16,22 +16,13 @@ import shapely
 from emulator.errors import EarthEngineError
 from emulator.functions.arrays import EEArray
 from emulator.functions.confusion import ConfusionMatrix, count
+from emulator.functions.elementwise import index_of
 from emulator.functions.images import select
 from emulator.functions.training import Training, UntrainableError, inputs_of, told_by
 from emulator.functions.values import Collection, Feature, catalogue, not_found
-from emulator.raster import (
-    DOUBLE,
-    FLOAT,
-    Array,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    PixelType,
-    Reader,
-    combined,
-)
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.grids import PixelBox
+from emulator.raster import DOUBLE, FLOAT, Array, Band, Image, Pixels, PixelType, Reader, combined
+from emulator.registry import accepts, algorithm
 from emulator.trees import Forest
 
 OUTPUT_MODES = (
@@ -89,6 +80,12 @@ class Classifier:
             return self.training.schema
         return None if self.given_schema is None else list(self.given_schema)
 
+    def inputs(self, caller: str) -> list[str]:
+        """Return the names of the inputs; errors are told in the caller's name."""
+        if self.schema is None:
+            raise EarthEngineError(f"{caller}: The classifier has not been trained.")
+        return self.schema
+
     @property
     def regression(self) -> bool:
         """Whether labels are numbers to predict, not classes."""
@@ -131,11 +128,7 @@ def _learners() -> ModuleType:
     return learners
 
 
-@coercion("Classifier")
-def _classifier(value: Any) -> Classifier:
-    if isinstance(value, Classifier):
-        return value
-    raise InvalidTypeError
+accepts("Classifier", Classifier)
 
 
 # --- making classifiers
@@ -482,15 +475,8 @@ def classify(source: Image, classifier: Classifier, name: str) -> Image:
     def output(rows: Array) -> Array:
         return classifier.output(rows, "Image.classify")
 
-    names = _trained_schema(classifier, "Image.classify")
-    return per_pixel(source, names, output, name, _pixel_type(classifier))
-
-
-def _trained_schema(classifier: Classifier, caller: str) -> list[str]:
-    names = classifier.schema
-    if names is None:
-        raise EarthEngineError(f"{caller}: The classifier has not been trained.")
-    return names
+    inputs = classifier.inputs("Image.classify")
+    return per_pixel(source, inputs, output, name, _pixel_type(classifier))
 
 
 def per_pixel(
@@ -514,8 +500,7 @@ def per_pixel(
 
     first = bands[0]
     band = Band(name, kind, first.grid, compute, bands, first.extent)
-    index = {k: v for k, v in source.properties.items() if k == "system:index"}
-    return Image([band], index, source.footprint)
+    return Image([band], index_of(source), source.footprint)
 
 
 @algorithm("FeatureCollection.classify")
@@ -526,8 +511,8 @@ def classify_features(features: Collection, classifier: Classifier, name: str) -
     def output(rows: Array) -> Array:
         return classifier.output(rows, caller).astype(kind.dtype)
 
-    names = _trained_schema(classifier, caller)
-    return features.with_elements(per_feature(features, names, output, name, caller))
+    inputs = classifier.inputs(caller)
+    return features.with_elements(per_feature(features, inputs, output, name, caller))
 
 
 FEATURES = 2**12  # computed at once

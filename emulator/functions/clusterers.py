@@ -9,7 +9,7 @@ from emulator.functions.classifiers import CLASS_NUMBER, per_feature, per_pixel
 from emulator.functions.training import Training, told_by
 from emulator.functions.values import Collection
 from emulator.raster import Array, Image
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import accepts, algorithm
 
 INITIALISATIONS = ("random", "k-means++")  # scikit-learn's names of Weka's methods 0 and 1
 MAX_ITERATIONS = 500  # Weka's default (SimpleKMeans)
@@ -54,11 +54,7 @@ class Clusterer:
             return self._clusters.cluster(rows) if len(rows) else rows[:, 0]
 
 
-@coercion("Clusterer")
-def _clusterer(value: Any) -> Clusterer:
-    if isinstance(value, Clusterer):
-        return value
-    raise InvalidTypeError
+accepts("Clusterer", Clusterer)
 
 
 @algorithm("Clusterer.wekaKMeans")
@@ -115,7 +111,7 @@ def _made(
         "init": INITIALISATIONS[initialisation],
         "n_init": starts,
         "max_iter": MAX_ITERATIONS if iterations is None else iterations,
-        "random_state": seed % 2**32,  # the generator's seeds are less
+        "seed": seed,
     }
     return Clusterer(least, most, options)
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from emulator.errors import EarthEngineError
 from emulator.functions.arrays import EEArray
+from emulator.functions.statistics import ratio
 from emulator.functions.training import is_number
 from emulator.functions.values import Collection, property_of
 from emulator.raster import DOUBLE, Array, PixelType
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import accepts, algorithm
 
 MAX_CLASS = 10_000  # a matrix of the classes up to it takes 800 MB; ours
 
@@ -35,11 +36,7 @@ class ConfusionMatrix:
         return np.diagonal(self.counts)
 
 
-@coercion("ConfusionMatrix")
-def _matrix(value: Any) -> ConfusionMatrix:
-    if isinstance(value, ConfusionMatrix):
-        return value
-    raise InvalidTypeError
+accepts("ConfusionMatrix", ConfusionMatrix)
 
 
 @algorithm("ConfusionMatrix")
@@ -90,22 +87,17 @@ def _class(feature: Any, name: str, caller: str) -> int:
     return int(value)
 
 
-def _share(part: Array, whole: Array) -> Array:
-    """Return quotients, 0 where there is nothing to divide by, as of numbers."""
-    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=np.asarray(whole) != 0)
-
-
 @algorithm("ConfusionMatrix.accuracy")
 def accuracy(matrix: ConfusionMatrix) -> float:
-    return float(_share(matrix.correct.sum(), matrix.counts.sum()))
+    return float(ratio(matrix.correct.sum(), matrix.counts.sum()))
 
 
 @algorithm("ConfusionMatrix.kappa")
 def kappa(matrix: ConfusionMatrix) -> float:
     counts = matrix.counts
     total = counts.sum()
-    chance = _share(np.sum(counts.sum(axis=0) * counts.sum(axis=1)), total**2)
-    return float(_share(accuracy(matrix) - chance, 1 - chance))
+    chance = ratio(np.sum(counts.sum(axis=0) * counts.sum(axis=1)), total**2)
+    return float(ratio(accuracy(matrix) - chance, 1 - chance))
 
 
 @algorithm("ConfusionMatrix.array")
@@ -119,11 +111,11 @@ def order(matrix: ConfusionMatrix) -> list[int]:
 
 
 def _precision(matrix: ConfusionMatrix) -> Array:
-    return _share(matrix.correct, matrix.counts.sum(axis=0))
+    return ratio(matrix.correct, matrix.counts.sum(axis=0))
 
 
 def _recall(matrix: ConfusionMatrix) -> Array:
-    return _share(matrix.correct, matrix.counts.sum(axis=1))
+    return ratio(matrix.correct, matrix.counts.sum(axis=1))
 
 
 @algorithm("ConfusionMatrix.consumersAccuracy")
@@ -140,4 +132,4 @@ def producers_accuracy(matrix: ConfusionMatrix) -> EEArray:
 def fscore(matrix: ConfusionMatrix, beta: float) -> EEArray:
     precision, recall = _precision(matrix), _recall(matrix)
     weighted = (1 + beta**2) * precision * recall
-    return EEArray(_share(weighted, beta**2 * precision + recall), DOUBLE)
+    return EEArray(ratio(weighted, beta**2 * precision + recall), DOUBLE)

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emulator.errors import EarthEngineError
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import InvalidTypeError, Long, algorithm, coercion
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED_UNITS = {"week": 604_800_000, "day": 86_400_000, "hour": 3_600_000, "minute": 60_000}
@@ -68,8 +68,9 @@ def from_datetime(moment: datetime) -> Date:
 
 
 ISO = re.compile(
-    r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?"
-    r"(?:[T ](\d{1,2}):?(\d{2})?(?::?(\d{2})(?:\.(\d{1,9}))?)?)?(Z|[+-]\d{2}:?\d{2})?"
+    r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?|-(?P<day_of_year>\d{3}))?"
+    r"(?:[T ](?P<hour>\d{1,2}):?(?P<minute>\d{2})?"
+    r"(?::?(?P<second>\d{2})(?:\.(?P<fraction>\d{1,9}))?)?)?(?P<offset>Z|[+-]\d{2}:?\d{2})?"
 )
 
 
@@ -78,15 +79,9 @@ def parse_iso(text: str, zone: str | None = None) -> Date:
     found = ISO.fullmatch(text.strip())
     if not found:
         raise EarthEngineError(f"Date: Bad date/time '{text}'.")
-    *parts, fraction, offset = found.groups()
-    year, month, day, hour, minute, second = (
-        int(p) if p else start for p, start in zip(parts, (0, 1, 1, 0, 0, 0), strict=True)
-    )
-    micro = int((fraction or "0").ljust(6, "0")[:6])
-    where = datetime.strptime(offset.replace("Z", "+0000"), "%z").tzinfo if offset else _zone(zone)
     try:
-        return from_datetime(datetime(year, month, day, hour, minute, second, micro, where))
-    except ValueError as error:
+        return from_datetime(_moment(found.groupdict(), zone))
+    except (ValueError, OverflowError) as error:
         raise EarthEngineError(f"Date: Bad date/time '{text}': {error}.") from error
 
 
@@ -156,7 +151,7 @@ def unit_ratio(numerator: str, denominator: str) -> float:
 
 @algorithm("Date.millis")
 def millis(moment: Date) -> int:
-    return moment.millis
+    return Long(moment.millis)
 
 
 @algorithm("Date.fromYMD")
@@ -178,7 +173,7 @@ GET: dict[str, Callable[[datetime], int]] = {
 
 @algorithm("Date.get")
 def get(moment: Date, unit: str, zone: str | None) -> int:
-    return GET[_unit(unit)](moment.at(zone))
+    return Long(GET[_unit(unit)](moment.at(zone)))
 
 
 def _floor(moment: datetime, unit: str) -> datetime:
@@ -220,9 +215,9 @@ def get_relative(moment: Date, unit: str, in_unit: str, zone: str | None) -> int
     start = _floor(local, _unit(in_unit))
     if unit in FIXED_UNITS:
         elapsed = local.replace(tzinfo=UTC) - start.replace(tzinfo=UTC)
-        return int(elapsed / timedelta(milliseconds=FIXED_UNITS[unit]))
+        return Long(elapsed / timedelta(milliseconds=FIXED_UNITS[unit]))
     months = (local.year - start.year) * 12 + local.month - start.month
-    return months // (12 if unit == "year" else 1)
+    return Long(months // (12 if unit == "year" else 1))
 
 
 @algorithm("Date.update")
@@ -255,7 +250,37 @@ def _name(moment: datetime, code: str, width: int) -> str:
     return moment.strftime(f"%{code.upper()}" if width >= 4 else f"%{code.lower()}")
 
 
+#: Java's names of time zones, by the zones' abbreviations.
+ZONE_NAMES = {"UTC": "Coordinated Universal Time", "GMT": "Greenwich Mean Time"}
+ZONE_NAMES |= {
+    f"{region[0]}{half[0]}T": f"{region} {half} Time"
+    for region in ("Eastern", "Central", "Mountain", "Pacific")
+    for half in ("Standard", "Daylight")
+}
+ZONE_NAMES |= {
+    "WET": "Western European Time",
+    "WEST": "Western European Summer Time",
+    "CET": "Central European Time",
+    "CEST": "Central European Summer Time",
+    "EET": "Eastern European Time",
+    "EEST": "Eastern European Summer Time",
+}
+
+
+def _zone_name(moment: datetime, width: int) -> str:
+    short = moment.tzname() or ""
+    return ZONE_NAMES.get(short, short) if width >= 4 else short
+
+
+def _offset(moment: datetime, width: int) -> str:
+    if width >= 3:
+        return str(moment.tzinfo)
+    offset = moment.strftime("%z")
+    return offset if width == 1 else f"{offset[:3]}:{offset[3:]}"
+
+
 JODA: dict[str, Callable[[datetime, int], str]] = {
+    "G": lambda t, n: "AD",  # `datetime` has no years before it
     "y": lambda t, n: _number(t.year % 100, 2) if n == 2 else _number(t.year, n),
     "x": lambda t, n: _number(t.isocalendar().year % (100 if n == 2 else 10**6), n),
     "C": lambda t, n: _number(t.year // 100, n),
@@ -273,19 +298,11 @@ JODA: dict[str, Callable[[datetime, int], str]] = {
     "m": lambda t, n: _number(t.minute, n),
     "s": lambda t, n: _number(t.second, n),
     "S": lambda t, n: f"{t.microsecond:06d}".ljust(n, "0")[:n],
-    "z": lambda t, n: t.tzname() or "",
-    "Z": lambda t, n: str(t.tzinfo) if n >= 3 else (_plain if n == 1 else _colon)(t.strftime("%z")),
+    "z": _zone_name,
+    "Z": _offset,
 }
 JODA["Y"] = JODA["y"]
 TOKENS = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z']+")
-
-
-def _plain(offset: str) -> str:
-    return offset
-
-
-def _colon(offset: str) -> str:
-    return f"{offset[:3]}:{offset[3:]}"
 
 
 @algorithm("Date.format")
@@ -305,7 +322,7 @@ def format_date(moment: Date, pattern: str | None, zone: str | None) -> str:
     return TOKENS.sub(text, pattern or iso)
 
 
-#: Parts of a date in text: a pattern, and the field of `datetime.strptime` that reads it.
+#: Parts of a date in text: a pattern, and what it is to `_moment`.
 PARSED = {
     "y": (r"\d{1,9}", "year"),
     "Y": (r"\d{1,9}", "year"),
@@ -313,7 +330,7 @@ PARSED = {
     "d": (r"\d{1,2}", "day"),
     "D": (r"\d{1,3}", "day_of_year"),
     "H": (r"\d{1,2}", "hour"),
-    "k": (r"\d{1,2}", "hour"),
+    "k": (r"\d{1,2}", "clock_hour"),
     "h": (r"\d{1,2}", "half_day_hour"),
     "K": (r"\d{1,2}", "half_day_hour"),
     "a": (r"[AaPp][Mm]", "half"),
@@ -364,12 +381,15 @@ def _touches(pattern: str, position: int) -> bool:
 
 
 def _moment(parts: dict[str, str | None], zone: str | None) -> datetime:
+    """Return a moment from the text of its parts; missing ones are those of 1970-01-01."""
     part = {name: value for name, value in parts.items() if value is not None}
     year = int(part.get("year", EPOCH.year))
     if len(part.get("year", "")) == 2:
         year += PIVOT_YEAR if year < 50 else PIVOT_YEAR - 100
     month = part.get("month", "1")
-    hour = int(part.get("hour", 0)) % 24
+    hour = int(part.get("hour", 0))
+    if "clock_hour" in part:
+        hour = int(part["clock_hour"]) % 24
     if "half_day_hour" in part:
         hour = int(part["half_day_hour"]) % 12 + 12 * (part.get("half", "am").lower() == "pm")
     offset = part.get("offset")
@@ -389,6 +409,8 @@ def _moment(parts: dict[str, str | None], zone: str | None) -> datetime:
 
 @algorithm("DateRange")
 def date_range(start: Any, end: Any, zone: str | None) -> DateRange:
+    if isinstance(start, DateRange) and end is None:
+        return start
     first = new_date(start, zone).millis
     last = first + 1 if end is None else new_date(end, zone).millis
     return DateRange(first, last)

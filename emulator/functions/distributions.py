@@ -19,16 +19,13 @@ from emulator.functions.reducers import (
     register,
 )
 from emulator.functions.statistics import (
-    INTEGER,
-    MATRIX,
-    VECTOR,
     count_values,
     filled,
     ratio,
     total_weight,
     weighted_sum,
 )
-from emulator.raster import DOUBLE, Array, PixelType, is_valid_everywhere
+from emulator.raster import DOUBLE, INDEX, MATRIX, VECTOR, Array, PixelType, is_valid_everywhere
 
 #: Distinct values of a region that are kept; above it they are gathered into half as many
 #: ranges of equal weight, each standing for its mean: percentiles are exact up to here.
@@ -242,7 +239,7 @@ def _distinct(found: Distribution) -> list[Reduced]:
 for _name, _nulls in (("countDistinct", True), ("countDistinctNonNull", False)):
     register(
         _name,
-        _distributed(["count"], [INTEGER], _distinct, weighted=False, empty=(0,), nulls=_nulls),
+        _distributed(["count"], [INDEX], _distinct, weighted=False, empty=(0,), nulls=_nulls),
     )
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import shapely
 from scipy.special import ndtri
 
-from emulator.errors import EarthEngineError
+from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.arrays import EEArray
 from emulator.functions.dates import Date, date
+from emulator.functions.elementwise import index_of
 from emulator.functions.geometry import (
     EMPTY,
     OPERATIONS,
@@ -33,7 +34,7 @@ from emulator.functions.images import (
     select,
     update_mask,
 )
-from emulator.functions.objects import text
+from emulator.functions.objects import text, typed
 from emulator.functions.projections import at_scale
 from emulator.functions.reducers import Reducer, reduce_records
 from emulator.functions.values import (
@@ -42,10 +43,12 @@ from emulator.functions.values import (
     catalogue,
     not_found,
     ordered,
+    ordinary,
     property_of,
 )
+from emulator.grids import Grid
 from emulator.patterns import selects
-from emulator.raster import Grid, Image
+from emulator.raster import Image
 from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup, within_count
 from emulator.stored import StoredCollection
 
@@ -102,16 +105,8 @@ def get(element: Element, name: str) -> Any:
     return property_of(element, name)
 
 
-def _typed(kind: str) -> Callable[[Element, str], Any]:
-    def get_as(element: Element, name: str) -> Any:
-        value = property_of(element, name)
-        return None if value is None else coerce(kind, value)
-
-    return get_as
-
-
 for _kind in ("Array", "Number", "String"):
-    algorithm(f"Element.get{_kind}")(_typed(_kind))
+    algorithm(f"Element.get{_kind}")(typed(property_of, _kind))
 
 
 @algorithm("Element.set")
@@ -126,18 +121,14 @@ def set_properties(element: Element, properties: dict[str, Any]) -> Element:
 
 @algorithm("Element.replaceProperties")
 def replace_properties(destination: Element, source: Element | None) -> Element:
-    kept = {k: v for k, v in destination.properties.items() if k == "system:index"}
-    return destination.with_properties({**(_ordinary(source.properties) if source else {}), **kept})
-
-
-def _ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in properties.items() if not k.startswith("system:")}
+    new = ordinary(source.properties) if source else {}
+    return destination.with_properties({**new, **index_of(destination)})
 
 
 @algorithm("Element.toDictionary")
 def to_dictionary(element: Element, names: list[str] | None) -> dict[str, Any]:
     if names is None:
-        return _ordinary(element.properties)
+        return ordinary(element.properties)
     return {name: property_of(element, name) for name in names}
 
 
@@ -154,7 +145,7 @@ def copy_properties(
         return destination
     if names is None:
         skipped = set(exclude or ())
-        copied = {k: v for k, v in _ordinary(source.properties).items() if k not in skipped}
+        copied = {k: v for k, v in ordinary(source.properties).items() if k not in skipped}
     else:
         copied = {n: source.properties[n] for n in names if n in source.properties}
     return destination.with_properties({**destination.properties, **copied})
@@ -213,8 +204,7 @@ def select_properties(
             f"Feature.select: {len(found)} properties were selected, {len(names)} new names given."
         )
     chosen = {new: element.properties[old] for old, new in zip(found, names or found, strict=True)}
-    index = {k: v for k, v in element.properties.items() if k == "system:index"}
-    selected = element.with_properties({**index, **chosen})
+    selected = element.with_properties({**index_of(element), **chosen})
     if retain_geometry or not isinstance(selected, Feature):
         return selected
     return Feature(selected.properties, None)
@@ -326,14 +316,6 @@ def limit(source: Collection, count: int | None, key: str | None, ascending: boo
     return source.with_elements(elements())
 
 
-def _mapped(function: Callable[[Any], Any], element: Any) -> Any:
-    try:
-        return function(element)
-    except EarthEngineError as error:
-        index = element.properties.get("system:index")
-        raise EarthEngineError(f"Error in map(ID={index}):\n{error.message}", error.code) from error
-
-
 @algorithm("Collection.map")
 def map_collection(
     source: Collection, function: Callable[[Any], Any], drop_nulls: bool
@@ -353,6 +335,17 @@ def map_collection(
             yield mapped if index is None else _with_index(mapped, index)
 
     return Collection(elements(), source.properties, source.id, source.of_images)
+
+
+def _mapped(function: Callable[[Any], Any], element: Any) -> Any:
+    """Return a function's result for an element; an error names the element."""
+    try:
+        return function(element)
+    except NotImplementedByEmulator:
+        raise
+    except EarthEngineError as error:
+        where = f"Error in map(ID={element.properties.get('system:index')})"
+        raise EarthEngineError(f"{where}:\n{error.message}", error.code) from error
 
 
 @algorithm("Collection.merge", "ImageCollection.merge")

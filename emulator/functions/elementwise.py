@@ -13,17 +13,7 @@ import numpy as np
 from scipy import special
 
 from emulator.errors import EarthEngineError
-from emulator.raster import (
-    BOOLEAN,
-    DOUBLE,
-    FLOAT,
-    INT64,
-    Array,
-    Band,
-    Image,
-    PixelType,
-    pointwise,
-)
+from emulator.raster import BOOLEAN, DOUBLE, FLOAT, INT64, Array, Band, Image, PixelType, pointwise
 from emulator.registry import Long, algorithm
 
 TypeRule = Callable[..., PixelType]
@@ -178,6 +168,11 @@ LANCZOS = (
 )
 
 
+def _digamma(a: Array) -> Array:
+    """Return the digamma function, which has poles at the integers up to 0."""
+    return np.where((a <= 0) & (a == np.floor(a)), -np.inf, special.digamma(a))
+
+
 def _lanczos(a: Array) -> Array:
     return LANCZOS[0] + sum(c / (a + i) for i, c in enumerate(LANCZOS[1:], 1))
 
@@ -217,6 +212,11 @@ def cast_values(
         high = np.nextafter(2.0**63, 0) if dtype == np.int64 else limits.max
         return np.clip(values, limits.min, high).astype(dtype)
     return np.clip(values, limits.min, limits.max).astype(dtype)
+
+
+def rounded_values(values: Array, kind: PixelType) -> Array:
+    """Convert values that were interpolated or mixed: those of integers are rounded."""
+    return cast_values(values, kind, np.rint)
 
 
 BINARY = {
@@ -275,7 +275,7 @@ UNARY = {
             "log": np.log,
             "log10": np.log10,
             "gamma": special.gamma,
-            "digamma": special.digamma,
+            "digamma": _digamma,
             "trigamma": lambda a: special.polygamma(1, a),
             "erf": special.erf,
             "erfc": special.erfc,
@@ -353,13 +353,12 @@ def apply_to_images(name: str, operation: Operation, *images: Image) -> Image:
         _band(operation, named, [a, b])
         for named, (a, b) in zip(template.bands, pairs(name, left, right), strict=True)
     ]
-    return Image(bands, _kept(left), left.footprint or right.footprint)
+    return Image(bands, index_of(left), left.footprint or right.footprint)
 
 
-def _kept(image: Image) -> dict[str, Any]:
-    """Arithmetic keeps the first input's index and drops its other properties."""
-    index = image.properties.get("system:index")
-    return {} if index is None else {"system:index": index}
+def index_of(image: Image) -> dict[str, Any]:
+    """Return what arithmetic keeps of the first input's properties: its index."""
+    return {name: value for name, value in image.properties.items() if name == "system:index"}
 
 
 def pairs(name: str, left: Image, right: Image) -> list[tuple[Band, Band]]:

@@ -1,12 +1,14 @@
 """Values as JSON, as `value:compute` and `Describe` write them."""
 
+import math
 from typing import Any
 
 from emulator.errors import EarthEngineError
 from emulator.functions.dates import Date, DateRange
 from emulator.functions.projections import ErrorMargin
 from emulator.functions.values import Collection, Feature, number_json
-from emulator.raster import Band, Grid, Image, PixelType
+from emulator.grids import Grid
+from emulator.raster import Band, Image, PixelType
 from emulator.registry import type_name
 
 MAX_ELEMENTS = 5000  # of a collection; EE: "Collection query aborted after accumulating over 5000"
@@ -61,7 +63,8 @@ def to_json(value: Any) -> Any:
         case PixelType():
             return _pixel_type(value)
         case ErrorMargin():
-            return {"type": "ErrorMargin", "unit": value.unit, "value": value.value}
+            size = {} if math.isinf(value.value) else {"value": value.value}
+            return {"type": "ErrorMargin", "unit": value.unit, **size}
     if hasattr(value, "to_json"):
         return value.to_json()
     raise EarthEngineError(f"Object of type {type(value).__name__} cannot be encoded as JSON.")
@@ -116,8 +119,10 @@ def _collection(collection: Collection) -> dict[str, Any]:
             )
         elements.append(to_json(element))
     members = {"bands": []} if collection.of_images else {"columns": _columns(collection)}
-    json = {"type": collection.type_name, **members}
-    return json | _metadata(collection) | {"features": elements}
+    json = {"type": collection.type_name, **members} | _metadata(collection)
+    if collection.of_images and not elements:
+        return json  # as the sample ee-list-add prints one
+    return json | {"features": elements}
 
 
 def _columns(collection: Collection) -> dict[str, str]:

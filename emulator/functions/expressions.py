@@ -46,8 +46,8 @@ OPERATORS: Sequence[Mapping[str, str]] = [  # from the loosest to the tightest
     {"*": "multiply", "/": "divide", "%": "mod"},
 ]
 PREFIXES = {"!": "not", "~": "bitwiseNot"}
-CONSTANTS = {"M_PI": math.pi, "M_E": math.e, "PI": math.pi, "E": math.e}
-MATH = {"PI": math.pi, "E": math.e}  # after `Math.`
+MATH = {"PI": math.pi, "E": math.e}  # alone, and after `Math.`
+CONSTANTS = MATH | {"M_PI": math.pi, "M_E": math.e}
 
 Meaning = Callable[["Language"], Any]
 
@@ -66,7 +66,7 @@ def _quotient(left: PixelType, right: PixelType) -> PixelType:
     return OPERATIONS["divide"].result_type(left, right)
 
 
-#: In an expression, unlike in `Image.divide`, integers divide to an integer.
+#: In an expression of images, unlike in `Image.divide`, integers divide to an integer.
 DIVIDE = Operation(_divide, _quotient, raw=True)
 
 
@@ -93,8 +93,6 @@ class Language:
 
     def apply(self, operation: str, *values: Any) -> Any:
         """Apply an operation of the table."""
-        if operation == "divide" and all(isinstance(value, int) for value in values):
-            return values[0] // values[1] if values[1] else 0
         return number_operation(operation, *values)
 
     def call(self, function: str, *values: Any) -> Any:

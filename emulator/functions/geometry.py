@@ -18,9 +18,11 @@ import pyproj
 import shapely
 import shapely.affinity
 import shapely.geometry
+from rasterio.features import rasterize
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.raster import Grid, metres_per_unit, spatial_reference, transformer
+from emulator.grids import Grid, PixelBox, metres_per_unit, spatial_reference, transformer
+from emulator.raster import Array
 from emulator.registry import InvalidTypeError, algorithm, coercion
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -103,8 +105,9 @@ class Geometry:
     def to_json(self) -> dict[str, Any]:
         """Return GeoJSON with Earth Engine's `geodesic` and `crs` members."""
         content: dict[str, Any] = json.loads(shapely.to_geojson(self.shape))
+        content["type"] = self.shape.geom_type  # Shapely writes a ring as a line
         if self.shape.is_empty and "coordinates" in content:
-            content["coordinates"] = []
+            content["coordinates"] = []  # not the one empty ring that Shapely writes
         if self.crs != LONLAT:
             content["crs"] = {"type": "name", "properties": {"name": self.crs}}
         if content["type"] not in ("Point", "MultiPoint"):
@@ -639,7 +642,7 @@ def simplify(shape: Geometry, error: Any, proj: Grid | None) -> Geometry:
         return shape
     if proj is None:
         plane = local_crs(shape)
-        simple = _transformed(shape.shape, shape.crs, plane).simplify(error.metres)
+        simple = _transformed(shape.shape, shape.crs, plane).simplify(error.value)
         return shape.with_shape(_transformed(simple, plane, shape.crs))
     tolerance = error.value * _unit(proj)
     if error.unit == "meters":
@@ -726,8 +729,8 @@ def _matrix(affine: Any) -> list[float]:
     return [affine.a, affine.b, affine.d, affine.e, affine.c, affine.f]
 
 
-#: Areas are true on it, so that points uniform on it are uniform on the Earth.
-EQUAL_AREA = "+proj=cea +ellps=WGS84"
+#: A cylindrical projection that keeps areas on WGS 84: points uniform on it are so on the Earth.
+EQUAL_AREA = "EPSG:6933"
 
 
 def random_positions(
@@ -773,3 +776,12 @@ def followed_boundary(shape: Geometry) -> Geometry:
 def part_dimension(part: shapely.Geometry) -> int:
     """Return 0 for points, 1 for lines, 2 for polygons, -1 for nothing."""
     return -1 if part.is_empty else int(shapely.get_dimensions(part))
+
+
+def burnt(shape: shapely.Geometry, box: PixelBox, all_touched: bool = False) -> Array:
+    """Return 1 in pixels whose centre, or any part, is in a shape in their projection; else 0."""
+    if shape.is_empty:
+        return np.zeros(box.shape, np.uint8)
+    return rasterize(
+        [shape], box.shape, transform=box.affine, all_touched=all_touched, dtype="uint8"
+    )

@@ -1,62 +1,50 @@
-"""Images: loading, bands, masks, grids, and reductions of stacks."""
+"""Images: loading, bands, masks and grids."""
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.features import rasterize
 from scipy.special import ndtri
 
 from emulator.array_pixels import choose
+from emulator.band_files import stored_band
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.arrays import EEArray
 from emulator.functions.elementwise import (
     cast_band,
-    cast_values,
     number_type,
     pairs,
+    rounded_values,
     union,
 )
-from emulator.functions.geometry import Geometry
-from emulator.functions.reducers import Reducer, check_bands, named
+from emulator.functions.geometry import EQUAL_AREA, Geometry, burnt
 from emulator.functions.values import Collection, catalogue, not_found
+from emulator.grids import DEFAULT_GRID, Grid, PixelBox, coordinates, footprint, pixel_positions
 from emulator.patterns import compiled, replaced, selects
 from emulator.raster import (
     BOOLEAN,
-    DEFAULT_GRID,
     DOUBLE,
-    FLOAT,
-    Affine,
     Array,
     Band,
-    Grid,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
-    combined,
     constant_band,
-    coordinates,
     export_grid,
-    footprint,
-    is_uniform,
     is_valid_everywhere,
     masked_outside,
     ones,
-    pixel_positions,
-    pointwise,
     reprojected,
     require_scalars,
-    stored_band,
     typed,
 )
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion
+from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
 from emulator.stored import StoredBand, StoredImage
 
 LOADED_IMAGES = 4096  # kept, so that a season of scenes is not made anew by every graph
@@ -75,7 +63,7 @@ def image(value: Any) -> Image:
         case list():
             return add_all([image(item) for item in value])
         case Collection(of_images=True):
-            return mosaic(value)
+            return lookup("ImageCollection.mosaic").call({"collection": value})
     raise InvalidTypeError
 
 
@@ -100,14 +88,17 @@ def load_image(stored: StoredImage) -> Image:
 
 @algorithm("Image.loadGeoTIFF")
 def load_geotiff(uri: str) -> Image:
-    path = catalogue().geotiff(uri)
+    try:
+        path = catalogue().geotiff(uri)
+    except EarthEngineError as error:  # a 404 of the object, not of this request
+        raise EarthEngineError(f"Image.loadGeoTIFF: {error.message}") from error
     try:
         with rasterio.open(path, driver="GTiff") as file:
             stored = [_file_band(file, path, index) for index in file.indexes]
     except (rasterio.errors.RasterioError, rasterio.errors.CRSError) as error:
         raise EarthEngineError(f"Image.loadGeoTIFF: Unable to load '{uri}'.") from error
     loaded = Image([stored_band(band) for band in stored])
-    return Image(loaded.bands, {}, Geometry(footprint(loaded, export_grid(loaded)), geodesic=False))
+    return Image(loaded.bands, {}, Geometry(footprint(export_grid(loaded)), geodesic=False))
 
 
 def _file_band(file: rasterio.DatasetReader, path: Path, index: int) -> StoredBand:
@@ -171,18 +162,12 @@ def pixel_coordinates(grid: Grid) -> Image:
     return Image([Band(name, DOUBLE, grid, reads(axis)) for axis, name in enumerate("xy")])
 
 
-EQUAL_AREA = "EPSG:6933"  # a cylindrical projection that keeps areas on WGS 84
-
-
 @algorithm("Image.pixelArea")
 def pixel_area() -> Image:
     """Return the area of every pixel in square metres, from its corners on an equal-area plane."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        half = Grid(box.grid.crs, tuple(box.grid.affine @ Affine.translation(-0.5, -0.5))[:6])
-        corners = PixelBox(half, box.width + 1, box.height + 1, box.x, box.y)
-        x, y = coordinates(corners, EQUAL_AREA)
-        x, y = np.broadcast_arrays(x, y)
+        x, y = np.broadcast_arrays(*coordinates(box.corners, EQUAL_AREA))
         diagonal = x[1:, 1:] - x[:-1, :-1], y[1:, 1:] - y[:-1, :-1]
         other = x[1:, :-1] - x[:-1, 1:], y[1:, :-1] - y[:-1, 1:]
         return Pixels(np.abs(diagonal[0] * other[1] - diagonal[1] * other[0]) / 2, ones(box.shape))
@@ -341,8 +326,17 @@ def add_all(images: Sequence[Image]) -> Image:
 @algorithm("Image.cast")
 def cast(source: Image, types: Mapping[str, Any], order: list[str] | None) -> Image:
     kinds = {name: coerce("PixelType", kind) for name, kind in types.items()}
-    bands = select(source, order, None).bands if order else source.bands
-    return source.with_bands([cast_band(b, kinds.get(b.name, b.pixel_type)) for b in bands])
+    bands = {b.name: cast_band(b, kinds.get(b.name, b.pixel_type)) for b in source.bands}
+    added = Image([constant_band(name, 0, kinds[name]) for name in sorted(kinds.keys() - bands)])
+    bands |= {band.name: band for band in update_mask(added, constant(0)).bands}
+    if order is None:
+        return source.with_bands(list(bands.values()))
+    if sorted(order) != sorted(bands):
+        raise EarthEngineError(
+            f"Image.cast: The band order [{', '.join(order)}] must have all bands of the result: "
+            f"[{', '.join(bands)}]."
+        )
+    return source.with_bands([bands[name] for name in order])
 
 
 @algorithm("Image.metadata")
@@ -365,7 +359,22 @@ def _mask_type(band: Band) -> Band:
 def mask(source: Image, new: Image | None) -> Image:
     if new is None:
         return source.with_bands([_mask_type(band) for band in source.bands])
-    return source.with_bands(_masked(source, new, lambda old, wanted: wanted))
+    emptied = source.with_bands([_emptied(band) for band in source.bands])
+    return source.with_bands(_masked(emptied, new, lambda old, wanted: wanted))
+
+
+def _emptied(band: Band) -> Band:
+    """Put what is closest to zero in the band's type where a band is masked."""
+    if band.pixel_type.dimensions:
+        return band
+    low, high = band.pixel_type.min, band.pixel_type.max
+    nearest = 0 if low is None else np.clip(0, low, high)
+
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        data, mask = read(band, box)
+        return Pixels(np.where(mask > 0, data, data.dtype.type(nearest)), mask)
+
+    return band.derived(compute, [band])
 
 
 @algorithm("Image.updateMask")
@@ -375,27 +384,25 @@ def update_mask(source: Image, new: Image) -> Image:
 
 @algorithm("Image.selfMask")
 def self_mask(source: Image) -> Image:
-    return source.with_bands(
-        [_masked(Image([b]), Image([b]), np.multiply)[0] for b in source.bands]
-    )
+    return source.with_bands([_masked_by(band, band, np.multiply) for band in source.bands])
 
 
 def _masked(source: Image, new: Image, merge: Callable[[Array, Array], Array]) -> list[Band]:
-    """Return bands whose mask is merged with the values of others; masked is 0."""
+    return [_masked_by(band, by, merge) for band, by in with_each("updateMask", source, new)]
 
-    def masked(band: Band, by: Band) -> Band:
-        require_scalars([by])
 
-        def compute(box: PixelBox, read: Reader) -> Pixels:
-            pixels, wanted = read(band, box), read(by, box)
-            share = np.clip(wanted.data, 0, 1).astype(np.float32)
-            if not is_valid_everywhere(wanted.mask):
-                share = share * wanted.mask
-            return Pixels(pixels.data, merge(pixels.mask, share))
+def _masked_by(band: Band, by: Band, merge: Callable[[Array, Array], Array]) -> Band:
+    """Return a band whose mask is merged with the values of another; masked is 0."""
+    require_scalars([by])
 
-        return band.derived(compute, [band, by])
+    def compute(box: PixelBox, read: Reader) -> Pixels:
+        pixels, wanted = read(band, box), read(by, box)
+        share = np.clip(wanted.data, 0, 1).astype(np.float32)
+        if not is_valid_everywhere(wanted.mask):
+            share = share * wanted.mask
+        return Pixels(pixels.data, merge(pixels.mask, share))
 
-    return [masked(band, by) for band, by in _each("updateMask", source, new)]
+    return band.derived(compute, [band, by])
 
 
 def _require_dimensions(name: str, band: Band, dimensions: int) -> None:
@@ -407,15 +414,14 @@ def _require_dimensions(name: str, band: Band, dimensions: int) -> None:
         )
 
 
-def _each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
+def with_each(name: str, source: Image, other: Image) -> list[tuple[Band, Band]]:
     """Match every band of an image with the other's only one, or the one in its place."""
     if len(other.bands) not in (1, len(source.bands)):
         raise EarthEngineError(
             f"Image.{name}: The images must have the same number of bands, or the second a "
             f"single band. Got {len(source.bands)} and {len(other.bands)}."
         )
-    others = list(other.bands) * (len(source.bands) if len(other.bands) == 1 else 1)
-    return list(zip(source.bands, others, strict=True))
+    return list(zip(source.bands, itertools.cycle(other.bands)))
 
 
 @algorithm("Image.unmask")
@@ -437,7 +443,7 @@ def unmask(source: Image, value: Image | None, same_footprint: bool) -> Image:
         return band.derived(compute, [band, by], kind)
 
     other = constant(0) if value is None else value
-    result = source.with_bands([filled(a, b) for a, b in _each("unmask", source, other)])
+    result = source.with_bands([filled(a, b) for a, b in with_each("unmask", source, other)])
     if same_footprint and source.footprint:
         return result.with_bands(_masked_to(result, source.footprint))
     return result
@@ -457,7 +463,7 @@ def where(source: Image, test: Image, value: Image) -> Image:
 
         return band.derived(compute, [band, by, other], kind)
 
-    tests, values = _each("where", source, test), _each("where", source, value)
+    tests, values = with_each("where", source, test), with_each("where", source, value)
     return source.with_bands(
         [chosen(a, b, c) for (a, b), (_, c) in zip(tests, values, strict=True)]
     )
@@ -478,7 +484,7 @@ def blend(bottom: Image, top: Image) -> Image:
                 return Pixels(choose(over.mask > 0, over.data, under.data), share)
             mixed = over.data * over.mask + under.data * (under.mask * (1 - over.mask))
             data = np.divide(mixed, share, out=np.zeros(box.shape), where=share > 0)
-            return Pixels(_rounded(data, kind), share)
+            return Pixels(rounded_values(data, kind), share)
 
         return low.derived(compute, [low, high], kind)
 
@@ -487,19 +493,11 @@ def blend(bottom: Image, top: Image) -> Image:
     return bottom.with_bands([b.renamed(n) for b, n in zip(bands, named.names, strict=True)])
 
 
-def _rounded(data: Array, kind: PixelType) -> Array:
-    return cast_values(np.rint(data) if kind.precision == "int" else data, kind)
-
-
 def _inside(region: Geometry) -> Band:
     """Return a band that is 1 where a pixel's centre is inside a region."""
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
-        shape = region.projected(box.grid.crs)
-        if shape.is_empty:
-            return Pixels(np.zeros(box.shape, np.uint8), ones(box.shape))
-        burnt = rasterize([shape], box.shape, transform=Affine(*box.transform), dtype="uint8")
-        return Pixels(burnt, ones(box.shape))
+        return Pixels(burnt(region.projected(box.grid.crs), box), ones(box.shape))
 
     return Band("inside", BOOLEAN, DEFAULT_GRID, compute)
 
@@ -536,15 +534,14 @@ def _bounded(band: Band, region: Geometry) -> Band:
 
 @algorithm("Image.projection")
 def projection(source: Image) -> Grid:
-    if not source.bands:
-        raise EarthEngineError("Image.projection: The image has no bands.")
+    first = first_band("projection", source)
     grids = {band.grid for band in source.bands}
     if len(grids) > 1:
         raise EarthEngineError(
             "Image.projection: The bands of the specified image contains different "
             "projections. Use .select to pick a single band."
         )
-    return source.bands[0].grid
+    return first.grid
 
 
 def specified_grid(
@@ -585,9 +582,7 @@ def clip_to_bounds_and_scale(
     scale: float | None,
 ) -> Image:
     """Fix the box an image covers: what exports, thumbnails and downloads are made of."""
-    if not source.bands:
-        raise EarthEngineError("Image.clipToBoundsAndScale: The image has no bands.")
-    grid = source.bands[0].grid
+    grid = first_band("clipToBoundsAndScale", source).grid
     if scale:
         grid = grid.at_scale(scale)
     bounds = _bounds(source, region, grid.crs)
@@ -604,9 +599,7 @@ def _bounds(source: Image, region: Geometry | None, crs: str) -> tuple[float, fl
         return region.projected(crs).bounds
     extent = source.bands[0].extent
     if extent is not None and extent.grid.crs == crs:
-        (a, _, c, _, e, f) = extent.transform
-        x, y = (c, c + a * extent.width), (f, f + e * extent.height)
-        return min(x), min(y), max(x), max(y)
+        return extent.bounds(crs)
     if source.footprint is None:
         raise EarthEngineError("Unable to compute the bounds of an unbounded image.")
     return source.footprint.projected(crs).bounds
@@ -627,296 +620,3 @@ def _fitted(
         height = max(1, round((north - south) / side))
     transform = ((east - west) / width, 0.0, west, 0.0, (south - north) / height, north)
     return PixelBox(Grid(crs, transform), width, height)
-
-
-# --- reductions
-
-
-def stacked(bands: Sequence[Sequence[Band]], reducer: Reducer, names: Sequence[str]) -> list[Band]:
-    """Return a band for each output of a reducer; `bands` are those of each input."""
-    if reducer.objects:
-        raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
-    if any(band.pixel_type.dimensions for each in bands for band in each) and _picks(reducer):
-        return [_picked(bands[0], reducer, name) for name in names]
-    inputs = [band for each in bands for band in each]
-    kinds = [union(*[band.pixel_type for band in each]) for each in bands]
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        values, weights = [], []
-        for each, kind in zip(bands, kinds, strict=True):
-            pixels = [read(band, box) for band in each]
-            values.append(_stacked_data([p.data for p in pixels], kind))
-            weights.append(_stacked_masks([p.mask for p in pixels]))
-        return Pixels(reducer.compute(values, weights), None)
-
-    outputs = Band("", DOUBLE, DEFAULT_GRID, compute, inputs)
-
-    def output(index: int, name: str) -> Band:
-        kind = reducer.types[index] or kinds[0]
-        if reducer.elementwise:
-            kind = replace(kind, dimensions=kinds[0].dimensions)
-
-        def pick(box: PixelBox, read: Reader) -> Pixels:
-            values, valid = read(outputs, box).data[index]
-            mask = ones(box.shape) if valid.all() else valid.astype(np.float32)
-            if values.dtype == object:  # arrays of different lengths
-                return Pixels(values, mask)
-            return Pixels(values.astype(kind.dtype, copy=False), mask)
-
-        return Band(name, kind, DEFAULT_GRID, pick, [outputs])
-
-    return [output(i, name) for i, name in enumerate(names)]
-
-
-def _picks(reducer: Reducer) -> bool:
-    return reducer.outputs[0] in ("first", "firstNonNull", "last", "lastNonNull")
-
-
-def _picked(bands: Sequence[Band], reducer: Reducer, name: str) -> Band:
-    """Return the first or last valid pixels of bands of arrays."""
-    inputs = bands if reducer.outputs[0].startswith("first") else bands[::-1]
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        data, mask = read(inputs[0], box)
-        for band in inputs[1:]:
-            below = read(band, box)
-            data = choose(mask > 0, data, below.data)
-            mask = np.where(mask > 0, mask, below.mask)
-        return Pixels(data, mask)
-
-    return Band(name, union(*[b.pixel_type for b in bands]), DEFAULT_GRID, compute, inputs)
-
-
-def _stacked_data(data: Sequence[Array], kind: PixelType) -> Array:
-    """Stack images; those of one value each take no more memory than the values."""
-    if all(is_uniform(array) for array in data):
-        values = np.array([array.flat[0] for array in data], dtype=kind.dtype)
-        return np.broadcast_to(values[:, None, None], (len(data), *data[0].shape))
-    return np.stack(data, dtype=kind.dtype, casting="unsafe")
-
-
-def _stacked_masks(masks: Sequence[Array]) -> Array:
-    if all(is_valid_everywhere(m) for m in masks):
-        return ones((len(masks), *masks[0].shape))
-    return np.stack(masks)
-
-
-@algorithm("Image.reduce")
-def reduce_bands(source: Image, reducer: Reducer) -> Image:
-    if reducer.inputs != 1:
-        raise EarthEngineError("Image.reduce: The reducer must have a single input.")
-    if not source.bands:
-        raise EarthEngineError("Image.reduce: The image has no bands.")
-    first = source.bands[0]
-    bands = stacked([source.bands], reducer, reducer.outputs)
-    return source.with_bands(
-        [first.derived(b.compute, b.inputs, b.pixel_type).renamed(b.name) for b in bands]
-    )
-
-
-def by_name(collection: Collection) -> dict[str, list[Band]]:
-    """Return the bands of all images of a collection by their names."""
-    bands: dict[str, list[Band]] = {}
-    for item in collection:
-        for band in image(item).bands:
-            bands.setdefault(band.name, []).append(band)
-    return bands
-
-
-@algorithm("ImageCollection.reduce")
-def reduce_collection(collection: Collection, reducer: Reducer, parallel_scale: float) -> Image:
-    bands = by_name(collection)
-    if reducer.inputs == 1:
-        return Image(
-            [
-                band
-                for name, each in bands.items()
-                for band in stacked([each], reducer, [f"{name}_{o}" for o in reducer.outputs])
-            ]
-        )
-    check_bands("ImageCollection.reduce", reducer, len(bands))
-    return Image(stacked(list(bands.values()), reducer, reducer.outputs))
-
-
-def _shortcut(name: str) -> Callable[[Collection], Image]:
-    """Reduce each band and keep its name, as `ImageCollection.median()` and others do."""
-
-    def reduce(collection: Collection) -> Image:
-        reducer = named(name)
-        return Image(
-            [
-                band
-                for key, each in by_name(collection).items()
-                for band in stacked([each], reducer, [key])
-            ]
-        )
-
-    return reduce
-
-
-for _name in ("min", "max", "count", "sum", "product", "mean", "and", "or", "median", "mode"):
-    algorithm(f"reduce.{_name}")(_shortcut(_name))
-
-
-@algorithm("ImageCollection.mosaic")
-def mosaic(collection: Collection) -> Image:
-    return _shortcut("last")(collection)
-
-
-@algorithm("ImageCollection.qualityMosaic")
-def quality_mosaic(collection: Collection, quality: str) -> Image:
-    """Take every pixel's bands from the image where the quality is highest."""
-    images = [image(item) for item in collection]
-    ranks = [matching(item, quality)[0] for item in images]
-
-    def best(box: PixelBox, read: Reader) -> Pixels:
-        highest, position = np.full(box.shape, -np.inf), np.full(box.shape, -1)
-        for i, band in enumerate(ranks):
-            data, mask = read(band, box)
-            better = (mask > 0) & ((data > highest) | (position < 0))
-            highest, position = np.where(better, data, highest), np.where(better, i, position)
-        return Pixels(position, ones(box.shape))
-
-    chosen = Band("", DOUBLE, DEFAULT_GRID, best, ranks)
-
-    def from_best(name: str, bands: dict[int, Band]) -> Band:
-        kind = union(*[band.pixel_type for band in bands.values()])
-
-        def compute(box: PixelBox, read: Reader) -> Pixels:
-            position = read(chosen, box).data
-            data, mask = np.zeros(box.shape, kind.dtype), np.zeros(box.shape, np.float32)
-            for i, band in bands.items():
-                pixels, here = read(band, box), position == i
-                np.copyto(data, pixels.data, where=here, casting="unsafe")
-                np.copyto(mask, pixels.mask, where=here)
-            return Pixels(data, mask)
-
-        return Band(name, kind, DEFAULT_GRID, compute, [chosen, *bands.values()])
-
-    named_bands: dict[str, dict[int, Band]] = {}
-    for i, item in enumerate(images):
-        for band in item.bands:
-            named_bands.setdefault(band.name, {})[i] = band
-    return Image([from_best(name, bands) for name, bands in named_bands.items()])
-
-
-@algorithm("ImageCollection.toBands")
-def to_bands(collection: Collection) -> Image:
-    return Image(
-        [
-            band.renamed(f"{item.properties.get('system:index')}_{band.name}")
-            for item in collection
-            for band in item.bands
-        ]
-    )
-
-
-# --- arithmetic that is not element-wise only
-
-
-@algorithm("Image.normalizedDifference")
-def normalized_difference(source: Image, names: list[str] | None) -> Image:
-    a, b = select(source, names or [0, 1], None).bands
-    require_scalars([a, b])
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        first, second = read(a, box), read(b, box)
-        x, y = first.data.astype(np.float32), second.data.astype(np.float32)
-        total = x + y
-        data = np.divide(x - y, total, out=np.zeros(box.shape, np.float32), where=total != 0)
-        mask = combined([first.mask, second.mask])
-        negative = (x < 0) | (y < 0)
-        return Pixels(data, mask * ~negative if negative.any() else mask)
-
-    kind = PixelType("float", -1, 1)
-    band = Band("nd", kind, a.grid, compute, [a, b], a.extent)
-    index = {k: v for k, v in source.properties.items() if k == "system:index"}
-    return Image([band], index, source.footprint)
-
-
-@algorithm("Image.clamp")
-def clamp(source: Image, low: float, high: float) -> Image:
-    return source.with_bands(
-        [
-            pointwise(b, [b], lambda data, t=b.pixel_type: cast_values(np.clip(data, low, high), t))
-            for b in source.bands
-        ]
-    )
-
-
-@algorithm("Image.unitScale")
-def unit_scale(source: Image, low: float, high: float) -> Image:
-    def scaled(band: Band) -> Band:
-        kind = DOUBLE if band.pixel_type.precision == "double" else FLOAT
-        return pointwise(
-            band, [band], lambda data: (data.astype(kind.dtype) - low) / (high - low), kind
-        )
-
-    return source.with_bands([scaled(band) for band in source.bands])
-
-
-@algorithm("Image.remap")
-def remap(source: Image, old: list[float], new: list[float], default: Any, name: Any) -> Image:
-    if len(old) != len(new):
-        raise EarthEngineError("Image.remap: 'from' and 'to' must have the same length.")
-    [band] = matching(source, 0 if name is None else name)
-    require_scalars([band])
-    order = np.argsort(old)
-    keys, targets = np.asarray(old)[order], np.asarray(new)[order]
-    kind = union(*[number_type(v) for v in [*new, *([] if default is None else [default])]])
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        pixels = read(band, box)
-        where = np.minimum(np.searchsorted(keys, pixels.data), len(keys) - 1)
-        known = keys[where] == pixels.data
-        data = np.where(known, targets[where], 0 if default is None else default)
-        mask = pixels.mask * known if default is None else pixels.mask
-        return Pixels(data.astype(kind.dtype), mask)
-
-    derived = band.derived(compute, [band], kind).renamed("remapped")
-    return source.with_bands([derived])
-
-
-# What lies outside the range of a piecewise linear function becomes.
-OUTSIDE = ("extrapolate", "clamp", "mask", "input")
-
-
-@algorithm("Image.interpolate")
-def interpolate(source: Image, x: list[float], y: list[float], behavior: str) -> Image:
-    if len(x) != len(y) or len(x) < 2 or np.any(np.diff(x) <= 0):
-        raise EarthEngineError(
-            "Image.interpolate: x must be strictly increasing, and as long as y (at least 2)."
-        )
-    if behavior not in OUTSIDE:
-        raise EarthEngineError(f"Image.interpolate: Unknown behavior '{behavior}'.")
-    slopes = np.diff(y) / np.diff(x)
-    band = first_band("interpolate", source)
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        data, mask = read(band, box)
-        data = data.astype(float)
-        inside = (data >= x[0]) & (data <= x[-1])
-        if behavior == "extrapolate":
-            piece = np.clip(np.searchsorted(x, data, side="right") - 1, 0, len(slopes) - 1)
-            return Pixels(np.take(y, piece) + slopes[piece] * (data - np.take(x, piece)), mask)
-        values = np.interp(data, x, y)
-        if behavior == "input":
-            values = np.where(inside, values, data)
-        return Pixels(values, mask * inside if behavior == "mask" else mask)
-
-    return source.with_bands([band.derived(compute, [band], DOUBLE)])
-
-
-@algorithm("Image.polynomial")
-def polynomial(source: Image, coefficients: list[float]) -> Image:
-    return source.with_bands(
-        [
-            pointwise(
-                band,
-                [band],
-                lambda data: np.polynomial.polynomial.polyval(data.astype(float), coefficients),
-                DOUBLE,
-            )
-            for band in source.bands
-        ]
-    )

@@ -7,7 +7,7 @@ from typing import Any
 from emulator.errors import EarthEngineError
 from emulator.functions.filters import Filter
 from emulator.functions.values import Collection, Feature, ordered
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import accepts, algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,7 @@ class Join:
     type_name = "Join"
 
 
-@coercion("Join")
-def _join(value: Any) -> Join:
-    if isinstance(value, Join):
-        return value
-    raise InvalidTypeError
+accepts("Join", Join)
 
 
 @algorithm("Join.simple")

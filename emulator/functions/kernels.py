@@ -14,7 +14,7 @@ import numpy as np
 
 from emulator.errors import EarthEngineError
 from emulator.raster import Array
-from emulator.registry import InvalidTypeError, algorithm, coercion
+from emulator.registry import accepts, algorithm
 
 MAX_RADIUS = 512  # pixels (https://developers.google.com/earth-engine/apidocs/ee-kernel-circle)
 
@@ -35,11 +35,7 @@ class Kernel:
         return {"type": "Kernel", "center": center, "weights": weights.tolist()}
 
 
-@coercion("Kernel")
-def _kernel(value: Any) -> Kernel:
-    if isinstance(value, Kernel):
-        return value
-    raise InvalidTypeError
+accepts("Kernel", Kernel)
 
 
 def _finished(weights: Array, normalize: bool, magnitude: float = 1) -> Array:

@@ -8,15 +8,16 @@ the weights reach over, and return the pixels without it.
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage, signal, sparse
+import scipy
+from scipy import ndimage, sparse
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import first_band, matching
 from emulator.functions.kernels import SHAPES, Kernel, shape_kernel
 from emulator.functions.reducers import Reducer, check_bands, named
+from emulator.grids import PixelBox, metres_per_unit, spatial_reference
 from emulator.raster import (
     DOUBLE,
     FLOAT,
@@ -24,16 +25,14 @@ from emulator.raster import (
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
     is_valid_everywhere,
-    metres_per_unit,
+    joined_strips,
     ones,
     require_scalars,
     several,
-    spatial_reference,
 )
 from emulator.registry import algorithm
 
@@ -108,7 +107,7 @@ def _weighted_sum(values: Array, weights: Array) -> Array:
 def _summed(values: Array, weights: Array) -> Array:
     if weights.size <= DIRECT_CELLS:
         return _inner(ndimage.correlate(values, weights, mode="constant"), *_reach(weights))
-    return signal.oaconvolve(values, weights[::-1, ::-1], mode="valid")
+    return scipy.signal.oaconvolve(values, weights[::-1, ::-1], mode="valid")
 
 
 @algorithm("Image.convolve")
@@ -158,8 +157,8 @@ def _mean(pixels: Pixels, weights: Array) -> Pixels:
     return Pixels(mean, valid.astype(np.float32))
 
 
-def _stacks(pixels: Pixels, weights: Array) -> Iterator[tuple[slice, Array, Array]]:
-    """Yield strips of rows: where they lie, and values and masks of every neighbour."""
+def _stacks(pixels: Pixels, weights: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield values and masks of every neighbour, for strips of rows from the first on."""
     cells = list(zip(*np.nonzero(weights), strict=True))
     columns, rows = _reach(weights)
     height, width = pixels.data.shape[0] - 2 * rows, pixels.data.shape[1] - 2 * columns
@@ -168,7 +167,6 @@ def _stacks(pixels: Pixels, weights: Array) -> Iterator[tuple[slice, Array, Arra
         stop = min(start + step, height)
         windows = [(slice(start + y, stop + y), slice(x, x + width)) for y, x in cells]
         yield (
-            slice(start, stop),
             np.stack([pixels.data[window] for window in windows]),
             np.stack([pixels.mask[window] for window in windows]),
         )
@@ -188,17 +186,11 @@ def _reduced(
     """Return every output of a reducer over the neighbourhoods of all inputs together."""
     cells = weights[weights != 0][:, None, None].astype(np.float32)
     weigh = INPUT_WEIGHTS[input_weight]
-    parts: list[list[Pixels]] = [[] for _ in reducer.outputs]
-    for strips in zip(*[_stacks(pixels, weights) for pixels in inputs], strict=True):
-        outputs = reducer.compute(
-            [values for _, values, _ in strips], [weigh(masks, cells) for _, _, masks in strips]
-        )
-        for part, (values, valid) in zip(parts, outputs, strict=True):
-            part.append(Pixels(values, np.broadcast_to(valid, values.shape).astype(np.float32)))
-    return [
-        Pixels(np.concatenate([p.data for p in part]), np.concatenate([p.mask for p in part]))
-        for part in parts
-    ]
+    strips = zip(*[_stacks(pixels, weights) for pixels in inputs], strict=True)
+    return joined_strips(
+        reducer.pixels([values for values, _ in strip], [weigh(masks, cells) for _, masks in strip])
+        for strip in strips
+    )
 
 
 def _focal_reduction(name: str) -> Focal:
@@ -256,8 +248,6 @@ def reduce_neighborhood(
 ) -> Image:
     if input_weight not in INPUT_WEIGHTS:
         raise EarthEngineError(f"Image.reduceNeighborhood: Unknown weight '{input_weight}'.")
-    if reducer.objects:
-        raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in a neighbourhood")
     reduced = functools.partial(
         _reduced_bands, reducer=reducer, kernel=kernel, by=input_weight, skip_masked=skip_masked
     )
@@ -289,7 +279,7 @@ def _reduced_bands(
         present = np.minimum.reduce([_inner_pixels(p, *reach).mask > 0 for p in inputs])
         return [Pixels(data, mask * present) for data, mask in outputs]
 
-    return several(bands, compute, [kind or bands[0].pixel_type for kind in reducer.types])
+    return several(bands, compute, reducer.kinds(bands[0].pixel_type))
 
 
 @algorithm("Image.neighborhoodToBands")
@@ -303,7 +293,7 @@ def neighborhood_to_bands(source: Image, kernel: Kernel) -> Image:
 
     def shifted(band: Band, x: int, y: int) -> Band:
         def compute(box: PixelBox, read: Reader) -> Pixels:
-            return read(band, PixelBox(box.grid, box.width, box.height, box.x + x, box.y + y))
+            return read(band, box.moved(x, y))
 
         return band.derived(compute, [band]).renamed(f"{band.name}_{x}_{y}")
 
@@ -315,7 +305,7 @@ def neighborhood_to_bands(source: Image, kernel: Kernel) -> Image:
 @algorithm("Image.entropy")
 def entropy(source: Image, kernel: Kernel) -> Image:
     def run(pixels: Pixels, weights: Array) -> Pixels:
-        parts = [_entropy(values, masks) for _, values, masks in _stacks(pixels, weights)]
+        parts = [_entropy(values, masks) for values, masks in _stacks(pixels, weights)]
         return Pixels(np.concatenate(parts), _inner_pixels(pixels, *_reach(weights)).mask)
 
     return source.with_bands([focal(band, kernel, run, FLOAT) for band in source.bands])
@@ -505,7 +495,7 @@ def directional_distance_transform(
         distances = np.full(box.shape, np.inf)
         found = [Pixels(np.zeros(box.shape), np.zeros(box.shape, np.float32)) for _ in others]
         for column, row in steps:
-            there = replace(box, x=box.x + column, y=box.y + row).slices_in(wide)
+            there = box.moved(column, row).slices_in(wide)
             new = sources[there] & np.isinf(distances)
             distances[new] = math.hypot(column, row)
             for target, pixels in zip(found, inputs, strict=True):
@@ -533,20 +523,26 @@ def _line(angle: float, length: int) -> list[tuple[int, int]]:
 # --- objects
 
 
-def _components(pixels: Pixels, around: Array) -> Array:
-    """Return for every pixel the number of its component of connected equal values."""
-    valid = pixels.mask > 0
+def neighbours(eight_connected: bool) -> Array:
+    """Return which of the 3 by 3 pixels around one are connected with it."""
+    return ndimage.generate_binary_structure(2, 2 if eight_connected else 1)
+
+
+def components(values: Array, valid: Array, connected: Array) -> Array:
+    """Return for every pixel the number of its component of connected equal valid values."""
     numbers = np.arange(valid.size).reshape(valid.shape)
     height, width = valid.shape
-    edges = []
-    for row, column in np.argwhere(around):
-        y, x = row - 1, column - 1
-        here = slice(max(-y, 0), height - max(y, 0)), slice(max(-x, 0), width - max(x, 0))
-        there = slice(max(y, 0), height + min(y, 0)), slice(max(x, 0), width + min(x, 0))
-        same = valid[here] & valid[there] & (pixels.data[here] == pixels.data[there])
-        edges.append((numbers[here][same], numbers[there][same]))
-    first, second = (np.concatenate(ends) for ends in zip(*edges, strict=True))
-    graph = sparse.coo_array((np.ones(first.size, bool), (first, second)), (valid.size,) * 2)
+    first, second = [numbers[:0, 0]], [numbers[:0, 0]]
+    for y, x in np.argwhere(connected | connected[::-1, ::-1]) - 1:
+        if (y, x) <= (0, 0):
+            continue  # found from the other side
+        here = slice(0, height - y), slice(max(-x, 0), width - max(x, 0))
+        there = slice(y, height), slice(max(x, 0), width + min(x, 0))
+        same = valid[here] & valid[there] & (values[here] == values[there])
+        first.append(numbers[here][same])
+        second.append(numbers[there][same])
+    ends = np.concatenate(first), np.concatenate(second)
+    graph = sparse.coo_array((np.ones(ends[0].size, bool), ends), (valid.size,) * 2)
     _, labels = sparse.csgraph.connected_components(graph, directed=False)
     return labels.reshape(valid.shape)
 
@@ -560,13 +556,13 @@ def _check_object_size(name: str, size: int) -> None:
 def connected_pixel_count(source: Image, max_size: int, eight_connected: bool) -> Image:
     _check_object_size("connectedPixelCount", max_size)
     require_scalars(source.bands)
-    around = ndimage.generate_binary_structure(2, 2 if eight_connected else 1)
+    connected = neighbours(eight_connected)
 
     def counted(band: Band) -> Band:
         def compute(box: PixelBox, read: Reader) -> Pixels:
             # An object that reaches over the margin is larger than the greatest count.
             pixels = read(band, box.padded(max_size, max_size))
-            labels = _components(pixels, around)
+            labels = components(pixels.data, pixels.mask > 0, connected)
             counts = np.minimum(np.bincount(labels.ravel()), max_size)
             inner = _inner_pixels(pixels, max_size, max_size)
             count = counts[_inner(labels, max_size, max_size)]
@@ -586,8 +582,8 @@ LABEL_BITS = 26
 def connected_components(source: Image, connectedness: Kernel, max_size: int) -> Image:
     """Add band `labels`: a number from the place of an object's first pixel in the grid."""
     _check_object_size("connectedComponents", max_size)
-    around = connectedness.weights(1) != 0
-    if around.shape != (3, 3):
+    connected = connectedness.weights(1) != 0
+    if connected.shape != (3, 3):
         raise NotImplementedByEmulator("Image.connectedComponents with a kernel beyond 3 by 3")
     band = first_band("connectedComponents", source)
     require_scalars([band])
@@ -595,12 +591,12 @@ def connected_components(source: Image, connectedness: Kernel, max_size: int) ->
     def compute(box: PixelBox, read: Reader) -> Pixels:
         wide = box.padded(max_size, max_size)
         pixels = read(band, wide)
-        components = _components(pixels, around)
-        _, first, sizes = np.unique(components, return_index=True, return_counts=True)
+        objects = components(pixels.data, pixels.mask > 0, connected)
+        _, first, sizes = np.unique(objects, return_index=True, return_counts=True)
         rows, columns = np.unravel_index(first, wide.shape)
         middle = 2 ** (LABEL_BITS - 1)
         labels = ((rows + wide.y + middle) << LABEL_BITS) | (columns + wide.x + middle)
-        inner = _inner(components, max_size, max_size)
+        inner = _inner(objects, max_size, max_size)
         small = sizes[inner] <= max_size
         mask = _inner_pixels(pixels, max_size, max_size).mask
         return Pixels(labels[inner], mask * small)

@@ -17,7 +17,7 @@ from emulator.functions.filters import Filter
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import constant
 from emulator.functions.reducers import Reducer, reduce_records
-from emulator.functions.values import Feature, number_json, sort_key
+from emulator.functions.values import Collection, Feature, number_json, sort_key
 from emulator.patterns import compiled, replaced, selects
 from emulator.raster import Image
 from emulator.registry import algorithm, coerce, type_name, within_count
@@ -61,7 +61,7 @@ def clamp(number: float, low: float, high: float) -> float:
 
 @algorithm("Number.unitScale")
 def unit_scale(number: float, low: float, high: float) -> float:
-    return (number - low) / (high - low)
+    return (number - low) / (high - low) if low != high else 0.0
 
 
 @algorithm("Number.parse")
@@ -291,7 +291,8 @@ def list_equals(items: list[Any], other: list[Any]) -> bool:
 @algorithm("List.filter")
 def filter_list(items: list[Any], condition: Filter) -> list[Any]:
     def passes(item: Any) -> bool:
-        element = Feature({"item": item}, None)
+        is_element = isinstance(item, Image | Feature | Collection)
+        element = item if is_element else Feature({"item": item}, None)
         return condition.test(element, element)
 
     return [item for item in items if passes(item)]
@@ -318,7 +319,9 @@ def get(items: list[Any], position: int) -> Any:
         ) from None
 
 
-def _typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
+def typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    """Return a getter that makes what it gets, unless null, a value of a type."""
+
     def get_as(container: Any, key: Any) -> Any:
         value = getter(container, key)
         return None if value is None else coerce(kind, value)
@@ -328,7 +331,7 @@ def _typed(getter: Callable[..., Any], kind: str) -> Callable[..., Any]:
 
 TYPED = ("Array", "Geometry", "Number", "String")
 for _kind in TYPED:
-    algorithm(f"List.get{_kind}")(_typed(get, _kind))
+    algorithm(f"List.get{_kind}")(typed(get, _kind))
 
 
 @algorithm("List.indexOf")
@@ -518,7 +521,9 @@ def dictionary(value: Any) -> dict[str, Any]:
 
 @algorithm("Dictionary.combine")
 def combine(first: dict[str, Any], second: dict[str, Any], overwrite: bool) -> dict[str, Any]:
-    return first | second if overwrite else second | first
+    """Combine two dictionaries; a null is as good as no entry."""
+    known = [{k: v for k, v in d.items() if v is not None} for d in (first, second)]
+    return known[0] | known[1] if overwrite else known[1] | known[0]
 
 
 @algorithm("Dictionary.contains")
@@ -542,7 +547,7 @@ def get_value(source: dict[str, Any], key: str, default: Any) -> Any:
 
 for _kind in TYPED:
     algorithm(f"Dictionary.get{_kind}")(
-        _typed(lambda source, key: get_value(source, key, None), _kind)
+        typed(lambda source, key: get_value(source, key, None), _kind)
     )
 
 

@@ -1,13 +1,20 @@
 """Projections, pixel types and error margins."""
 
+import functools
+import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from affine import Affine
 
 from emulator.errors import EarthEngineError
-from emulator.raster import Grid, PixelType, spatial_reference
+from emulator.functions.elementwise import CAST_ALIASES, CASTS
+from emulator.grids import Grid, spatial_reference
+from emulator.raster import PixelType
 from emulator.registry import InvalidTypeError, algorithm, coercion
+
+INFINITE_METRES = 2.0e7  # from which an error margin is infinite (sample ee-errormargin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +26,24 @@ class ErrorMargin:
 
     type_name = "ErrorMargin"
 
-    @property
-    def metres(self) -> float:
-        """The tolerance in metres."""
-        return self.value
-
 
 @coercion("ErrorMargin")
 def _error_margin(value: Any) -> ErrorMargin:
     if isinstance(value, ErrorMargin):
         return value
     if isinstance(value, dict):
-        return ErrorMargin(value["value"], value["unit"])
+        return error_margin(value.get("value"), value["unit"])
     if isinstance(value, int | float):
-        return ErrorMargin(value)
+        return error_margin(value, "meters")
     raise InvalidTypeError
 
 
 @algorithm("ErrorMargin")
 def error_margin(value: float | None, unit: str) -> ErrorMargin:
-    return ErrorMargin(value or 0, unit)
+    size = abs(value or 0)
+    if unit == "infinite" or (unit == "meters" and size >= INFINITE_METRES):
+        return ErrorMargin(math.inf, "infinite")
+    return ErrorMargin(size, unit)
 
 
 @coercion("Projection")
@@ -54,13 +59,37 @@ def _projection(value: Any) -> Grid:
 
 @algorithm("Projection", "Proj")
 def projection(crs: str, transform: list[float] | None, transform_wkt: str | None) -> Grid:
-    spatial_reference(crs)  # an unknown one is refused here
-    return Grid(crs, tuple(float(t) for t in transform)) if transform else Grid(crs)
+    if transform and transform_wkt:
+        raise EarthEngineError("Projection: May not specify both 'transform' and 'transformWkt'.")
+    if transform_wkt:
+        transform = _affine(transform_wkt)
+    name = _code(crs) or crs
+    return Grid(name, tuple(float(t) for t in transform)) if transform else Grid(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _code(crs: str) -> str | None:
+    """Return the authority's code of a reference system, or None where it is in no database."""
+    authority = spatial_reference(crs).to_authority(min_confidence=100)
+    return ":".join(authority) if authority else None
+
+
+ELEMENT = re.compile(r'PARAMETER\["elt_([01])_([012])",\s*([-+.\deE]+)\]')
+
+
+def _affine(text: str) -> list[float]:
+    """Read the well-known text that `Projection.transform` writes."""
+    given = {(int(row), int(column)): float(value) for row, column, value in ELEMENT.findall(text)}
+    if not text.lstrip().startswith('PARAM_MT["Affine"'):
+        raise EarthEngineError("Projection: The transform's WKT could not be parsed.")
+    return [
+        given.get((row, column), float(row == column)) for row in range(2) for column in range(3)
+    ]
 
 
 @algorithm("Projection.crs")
-def crs(grid: Grid) -> str:
-    return grid.crs
+def crs(grid: Grid) -> str | None:
+    return _code(grid.crs)
 
 
 @algorithm("Projection.wkt")
@@ -97,12 +126,12 @@ def at_scale(grid: Grid, metres: float) -> Grid:
 
 @algorithm("Projection.scale")
 def scale(grid: Grid, x: float, y: float) -> Grid:
-    return Grid(grid.crs, tuple(grid.affine @ Affine.scale(x, y))[:6])
+    return grid.changed(Affine.scale(x, y))
 
 
 @algorithm("Projection.translate")
 def translate(grid: Grid, x: float, y: float) -> Grid:
-    return Grid(grid.crs, tuple(grid.affine @ Affine.translation(x, y))[:6])
+    return grid.changed(Affine.translation(x, y))
 
 
 @coercion("PixelType")
@@ -130,17 +159,9 @@ def pixel_type(precision: Any, low: float | None, high: float | None, dimensions
     )
 
 
-_INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
-NAMED_TYPES = {name: PixelType.of(name) for name in _INTEGERS} | {
-    "byte": PixelType.of("uint8"),
-    "short": PixelType.of("int16"),
-    "int": PixelType.of("int32"),
-    "long": PixelType.of("int64"),
-    "float": PixelType.of("float32"),
-    "double": PixelType.of("float64"),
-}
-for _name in (*_INTEGERS, "float", "double"):
-    algorithm(f"PixelType.{_name}")(lambda named=NAMED_TYPES[_name]: named)
+NAMED_TYPES = CASTS | {alias: CASTS[name] for alias, name in CAST_ALIASES.items()}
+for _name, _kind in CASTS.items():
+    algorithm(f"PixelType.{_name}")(lambda kind=_kind: kind)
 
 
 @algorithm("PixelType.precision")

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.errors import EarthEngineError
-from emulator.raster import Array, PixelType, combined
-from emulator.registry import InvalidTypeError, algorithm, coerce, coercion, lookup
+from emulator.errors import EarthEngineError, NotImplementedByEmulator, memory_exceeded
+from emulator.raster import Array, Band, Pixels, PixelType, combined, ones
+from emulator.registry import accepts, algorithm, coerce, lookup
 
 MAX_COUNT = 2**16  # inputs, steps or copies of one reducer (a choice of ours)
 MAX_RECORDS = 2**22  # records that one reducer keeps of a region (a choice of ours)
@@ -48,7 +48,6 @@ class Reducer:
     objects: bool = False  # outputs are lists or dictionaries, which pixels can't hold
     nulls: bool = False  # nulls of lists and tables are inputs too
     elementwise: bool = False  # outputs are arrays with the inputs' dimensions
-
     name: str = ""  # of the algorithm that made it
 
     type_name = "Reducer"
@@ -57,15 +56,28 @@ class Reducer:
         """Reduce all values at once."""
         return self.finish(self.summarise(inputs, weights))
 
+    def pixels(self, inputs: Sequence[Array], weights: Sequence[Array]) -> list[Pixels]:
+        """Reduce stacks of boxes to a box for every output."""
+        shape = weights[0].shape[1:]
+        return [
+            Pixels(
+                values,
+                ones(shape) if np.all(valid) else np.broadcast_to(valid, shape).astype(np.float32),
+            )
+            for values, valid in self.compute(inputs, weights)
+        ]
+
+    def kinds(self, of_input: PixelType) -> list[PixelType]:
+        """Return the outputs' pixel types for the first input's, if pixels can hold them."""
+        if self.objects:
+            raise NotImplementedByEmulator(f"Reducing to '{self.outputs[0]}' in an image")
+        return [kind or of_input for kind in self.types]
+
 
 Make = Callable[..., Reducer]
 
 
-@coercion("Reducer")
-def _reducer(value: Any) -> Reducer:
-    if isinstance(value, Reducer):
-        return value
-    raise InvalidTypeError
+accepts("Reducer", Reducer)
 
 
 def named(name: str) -> Reducer:
@@ -73,12 +85,14 @@ def named(name: str) -> Reducer:
     return lookup(f"Reducer.{name}").call({})
 
 
-def makes(name: str) -> Callable[[Make], Make]:
-    """Register a function that makes a reducer."""
+def makes(name: str, **options: bool) -> Callable[[Make], Make]:
+    """Register a function that makes a reducer; options are those of `algorithm`."""
 
     def register_function(make: Make) -> Make:
         full_name = f"Reducer.{name}"
-        algorithm(full_name)(lambda *arguments: replace(make(*arguments), name=full_name))
+        algorithm(full_name, **options)(
+            lambda *arguments: replace(make(*arguments), name=full_name)
+        )
         return make
 
     return register_function
@@ -103,6 +117,37 @@ def check_bands(algorithm_name: str, reducer: Reducer, count: int) -> None:
         raise EarthEngineError(
             f"{algorithm_name}: Need {reducer.inputs} bands for {reducer.name}, image has {count}."
         )
+
+
+def applications(
+    algorithm_name: str, reducer: Reducer, bands: Sequence[str]
+) -> list[tuple[slice, list[str]]]:
+    """Return the bands and output names of every application: one by one, or all together.
+
+    An only output has the name of its band.
+    """
+    if reducer.inputs != 1:
+        check_bands(algorithm_name, reducer, len(bands))
+        return [(slice(None), list(reducer.outputs))]
+    single = len(reducer.outputs) == 1
+    return [
+        (slice(i, i + 1), [band] if single else [f"{band}_{o}" for o in reducer.outputs])
+        for i, band in enumerate(bands)
+    ]
+
+
+def applied(
+    algorithm_name: str,
+    reducer: Reducer,
+    bands: Sequence[Band],
+    make: Callable[[Sequence[Band]], Sequence[Band]],
+) -> list[Band]:
+    """Return the named bands that every application of a reducer makes of its inputs."""
+    return [
+        output.renamed(name)
+        for chosen, names in applications(algorithm_name, reducer, [band.name for band in bands])
+        for output, name in zip(make(bands[chosen]), names, strict=True)
+    ]
 
 
 # --- kinds of reducers
@@ -149,7 +194,7 @@ def recording(
     def merge(first: list[Records], second: list[Records]) -> list[Records]:
         parts = first + second
         if sum(len(part.inputs[0]) for part in parts) > MAX_RECORDS:
-            raise EarthEngineError("User memory limit exceeded.")
+            raise memory_exceeded()
         return parts
 
     def finish(parts: list[Records]) -> list[Reduced]:
@@ -225,11 +270,11 @@ def _side_by_side(parts: Sequence[Reducer], taken: Sequence[slice]) -> Reducer:
         summarise,
         merge,
         finish,
-        sum(part.inputs for part in parts),
-        any(part.weighted for part in parts),
-        tuple(value for part in parts for value in _empty(part)),
-        any(part.objects for part in parts),
-        all(part.nulls for part in parts),
+        inputs=sum(part.inputs for part in parts),
+        weighted=any(part.weighted for part in parts),
+        empty=tuple(value for part in parts for value in _empty(part)),
+        objects=any(part.objects for part in parts),
+        nulls=all(part.nulls for part in parts),
     )
 
 
@@ -356,8 +401,8 @@ def group(reducer: Reducer, field: int, name: str) -> Reducer:
     )
 
 
-@makes("setOutputs")
-def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
+@makes("setOutputs", null_items=True)
+def set_outputs(reducer: Reducer, names: list[str | None]) -> Reducer:
     if len(names) != len(reducer.outputs):
         raise EarthEngineError(
             f"Reducer.setOutputs: Expected {len(reducer.outputs)} names, got {len(names)}."
@@ -370,7 +415,7 @@ def set_outputs(reducer: Reducer, names: list[str]) -> Reducer:
 
     return replace(
         reducer,
-        outputs=tuple(names[i] for i in keep),
+        outputs=tuple(coerce("String", names[i]) for i in keep),
         finish=finish,
         types=tuple(reducer.types[i] for i in keep),
         empty=tuple(_empty(reducer)[i] for i in keep),

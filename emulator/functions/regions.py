@@ -12,25 +12,15 @@ from typing import Any
 import numpy as np
 import shapely
 from affine import Affine
-from rasterio.features import rasterize
 
 from emulator.errors import EarthEngineError
 from emulator.functions.arrays import make
-from emulator.functions.geometry import Geometry
+from emulator.functions.geometry import Geometry, burnt
 from emulator.functions.images import specified_grid
-from emulator.functions.reducers import Reducer, State, check_bands, plain_outputs
+from emulator.functions.reducers import Reducer, State, applications, plain_outputs
 from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    DEFAULT_GRID,
-    Array,
-    Band,
-    Grid,
-    Image,
-    PixelBox,
-    Pixels,
-    read_tiles,
-    tile_side,
-)
+from emulator.grids import DEFAULT_GRID, Grid, PixelBox
+from emulator.raster import Array, Band, Image, Pixels, read_tiles, tile_side
 from emulator.registry import algorithm
 
 LEAST_COVERAGE = 1 / 256  # of a pixel; Earth Engine's guide says about 0.5 %
@@ -39,16 +29,12 @@ LEAST_COVERAGE = 1 / 256  # of a pixel; Earth Engine's guide says about 0.5 %
 def coverage(geometry: Geometry, box: PixelBox, weighted: bool) -> Array:
     """Return the share of every pixel that is inside, or whether its centre is."""
     shape = geometry.projected(box.grid.crs)
-    transform = Affine(*box.transform)
-    if shape.is_empty:
-        return np.zeros(box.shape, np.float32)
-    inside = rasterize([shape], box.shape, transform=transform, dtype="uint8").astype(np.float32)
+    inside = burnt(shape, box).astype(np.float32)
     if not weighted or shape.area == 0:
         return inside
-    edge = rasterize([shape.boundary], box.shape, transform=transform, all_touched=True)
-    rows, columns = np.nonzero(edge)
+    rows, columns = np.nonzero(burnt(shape.boundary, box, all_touched=True))
     if len(rows):
-        inside[rows, columns] = _shares(shape, transform, rows, columns)
+        inside[rows, columns] = _shares(shape, box.affine, rows, columns)
     return np.where(inside < LEAST_COVERAGE, 0, inside)
 
 
@@ -102,11 +88,11 @@ def reduced(
     name: str, source: Image, reducer: Reducer, geometry: Geometry, box: PixelBox
 ) -> dict[str, Any]:
     """Reduce an image's bands over a region to a dictionary, tile by tile."""
-    inputs = _inputs_by_output(name, source, reducer)
-    states: list[State | None] = [None] * len(inputs)
+    applied = applications(f"Image.{name}", reducer, source.names)
+    states: list[State | None] = [None] * len(applied)
     for _, _, pixels in pixels_in(source, geometry, box, reducer.weighted):
-        for i, bands in enumerate(inputs):
-            chosen = [pixels[band] for band in bands]
+        for i, (bands, _) in enumerate(applied):
+            chosen = pixels[bands]
             if len(chosen) == 1:  # nothing to learn from what is masked
                 valid = chosen[0].mask > 0
                 chosen = [Pixels(chosen[0].data[valid], chosen[0].mask[valid])]
@@ -114,25 +100,11 @@ def reduced(
                 continue
             part = reducer.summarise([p.data for p in chosen], [p.mask for p in chosen])
             states[i] = part if states[i] is None else reducer.merge(states[i], part)
-    values = [value for state in states for value in plain_outputs(reducer, state)]
-    return dict(zip(_names(source, reducer), values, strict=True))
-
-
-def _inputs_by_output(name: str, source: Image, reducer: Reducer) -> list[list[int]]:
-    """Return the bands of every application of a reducer: one by one, or all together."""
-    count = len(source.bands)
-    if reducer.inputs == 1:
-        return [[i] for i in range(count)]
-    check_bands(f"Image.{name}", reducer, count)
-    return [list(range(count))]
-
-
-def _names(source: Image, reducer: Reducer) -> list[str]:
-    if reducer.inputs > 1:
-        return list(reducer.outputs)
-    if len(reducer.outputs) == 1:
-        return source.names
-    return [f"{band}_{output}" for band in source.names for output in reducer.outputs]
+    return {
+        name: value
+        for state, (_, names) in zip(states, applied, strict=True)
+        for name, value in zip(names, plain_outputs(reducer, state), strict=True)
+    }
 
 
 def working_grid(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from emulator.errors import EarthEngineError
+from emulator.errors import memory_exceeded
 from emulator.functions.reducers import (
     Reduced,
     Reducer,
@@ -18,7 +18,8 @@ from emulator.functions.reducers import (
     makes,
     recording,
 )
-from emulator.raster import DOUBLE, Array, PixelType
+from emulator.functions.statistics import ratio
+from emulator.raster import DOUBLE, MATRIX, VECTOR, Array
 
 CHUNK = 2**12  # pixels that are fitted at once
 #: Of a term's sum of squares, not explained by those before it; below, it depends on them.
@@ -27,9 +28,8 @@ MAX_ITERATIONS = 50  # of the iterative fits (a choice of ours)
 TALWAR = 2.795  # standard deviations: 95 % efficient with normal errors (Holland & Welsch 1977)
 MAD = 0.6745  # median absolute deviation of the standard normal distribution
 LEAST_MARGIN = 1e-12  # for a fit that is exact but for rounding
+LEAST_DISTANCE = 1e-12  # of a point from the median, in units of the inputs
 MAX_SLOPES = 2**24  # pairs of records whose slopes are held at once
-
-COEFFICIENTS, VECTOR = PixelType("double", dimensions=2), PixelType("double", dimensions=1)
 
 
 class Rows(NamedTuple):
@@ -180,7 +180,7 @@ def _fit(rows: Rows, terms: int, solve: Solver) -> Fit:
 
 def _residuals(fit: Fit, total: Array) -> Array:
     """Return the root mean square of the residuals of every target."""
-    return np.sqrt(np.maximum(fit.squares, 0) / np.maximum(total, 1e-300)[..., None])
+    return np.sqrt(ratio(np.maximum(fit.squares, 0), total[..., None]))
 
 
 def _dimensions(name: str, terms: int, targets: int) -> int:
@@ -200,7 +200,7 @@ def linear_regression(terms: int, targets: int) -> Reducer:
         return [Reduced(fit.coefficients, valid), Reduced(_residuals(fit, rows.total), valid)]
 
     inputs = _dimensions("linearRegression", terms, targets)
-    outputs, types = ("coefficients", "residuals"), (COEFFICIENTS, VECTOR)
+    outputs, types = ("coefficients", "residuals"), (MATRIX, VECTOR)
     return Reducer(outputs, types, _rows, _merged, finish, inputs)
 
 
@@ -224,13 +224,13 @@ def ridge_regression(terms: int, targets: int, penalty: float) -> Reducer:
         valid = (rows.count >= terms + 1) & fit.solved
         freedom = np.maximum(rows.count - terms - 1, 0)[..., None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = (flat.squares - fit.squares) / terms / (fit.squares / freedom)
-            p = special.fdtrc(terms, freedom, np.maximum(ratio, 0))
+            f = (flat.squares - fit.squares) / terms / (fit.squares / freedom)
+            p = special.fdtrc(terms, freedom, np.maximum(f, 0))
         values = (fit.coefficients, _residuals(fit, rows.total), p)
         return [Reduced(value, valid) for value in values]
 
     inputs = _dimensions("ridgeRegression", terms, targets)
-    outputs, types = ("coefficients", "residuals", "pValue"), (COEFFICIENTS, VECTOR, VECTOR)
+    outputs, types = ("coefficients", "residuals", "pValue"), (MATRIX, VECTOR, VECTOR)
     return Reducer(outputs, types, summarise, _merged, finish, inputs)
 
 
@@ -263,7 +263,7 @@ def robust_linear_regression(terms: int, targets: int, beta: float | None) -> Re
         return [Reduced(fit.coefficients, valid), Reduced(_residuals(fit, rows.total), valid)]
 
     inputs = _dimensions("robustLinearRegression", terms, targets)
-    outputs, types = ("coefficients", "residuals"), (COEFFICIENTS, VECTOR)
+    outputs, types = ("coefficients", "residuals"), (MATRIX, VECTOR)
     return recording(outputs, types, function, inputs=inputs)
 
 
@@ -307,7 +307,7 @@ def sens_slope() -> Reducer:
 def _slopes(x: Array, y: Array, valid: Array) -> tuple[Array, Array]:
     first, second = np.triu_indices(len(x), 1)
     if len(first) > MAX_SLOPES:
-        raise EarthEngineError("User memory limit exceeded.")
+        raise memory_exceeded()
     run, rise = x[second] - x[first], y[second] - y[first]
     usable = valid[first] & valid[second] & (run != 0)
     slopes = np.divide(rise, run, out=np.full(run.shape, np.nan), where=usable)
@@ -346,14 +346,13 @@ def geometric_median(dimensions: int, least_gain: float, first_step: float) -> R
 def _weiszfeld(inputs: Sequence[Array], weights: Array, least_gain: float) -> Array:
     """Return the geometric medians (inputs, p) of points (n, p) in each input."""
     points, weights = np.stack(inputs).astype(np.float64), weights.astype(np.float64)
-    total = np.maximum(weights.sum(axis=0), 1e-300)
-    centre = (points * weights).sum(axis=1) / total
+    centre = ratio((points * weights).sum(axis=1), weights.sum(axis=0))
     cost = np.inf
     for _ in range(MAX_ITERATIONS):
         distances = np.sqrt(((points - centre[:, None]) ** 2).sum(axis=0))
         previous, cost = cost, (weights * distances).sum(axis=0)
         if np.all(previous - cost < least_gain):
             break
-        pull = weights / np.maximum(distances, 1e-12)
-        centre = (points * pull).sum(axis=1) / np.maximum(pull.sum(axis=0), 1e-300)
+        pull = weights / np.maximum(distances, LEAST_DISTANCE)
+        centre = ratio((points * pull).sum(axis=1), pull.sum(axis=0))
     return centre

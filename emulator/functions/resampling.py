@@ -10,30 +10,33 @@ from dataclasses import replace
 import numpy as np
 from affine import Affine
 
-from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.errors import EarthEngineError
+from emulator.functions.elementwise import rounded_values
 from emulator.functions.images import first_band
-from emulator.functions.reducers import Reducer, check_bands
-from emulator.raster import (
-    Array,
-    Band,
+from emulator.functions.reducers import Reducer, applied
+from emulator.grids import (
     Grid,
-    Image,
     PixelBox,
-    Pixels,
-    Reader,
     metres_per_unit,
     pixel_positions,
     pyramid_factor,
+    source_box,
+)
+from emulator.raster import (
+    Array,
+    Band,
+    Image,
+    Pixels,
+    Reader,
+    joined_strips,
     reprojected,
     require_scalars,
     several,
-    source_box,
 )
 from emulator.registry import algorithm
 
-BICUBIC = (
-    -0.5
-)  # the free parameter of cubic convolution (Keys 1981, doi 10.1109/TASSP.1981.1163711)
+#: The free parameter of cubic convolution (Keys 1981, doi 10.1109/TASSP.1981.1163711).
+BICUBIC = -0.5
 GATHERED = 2**24  # input values that are held in memory at once
 EDGE = 1e-6  # pixels: edges that meet up to rounding do not overlap
 
@@ -84,46 +87,23 @@ def _interpolated(band: Band, reach: int, weigh: Callable[[Array], Array]) -> Ba
                 weight += share
         values = np.divide(total, weight, out=np.zeros(box.shape), where=weight > EDGE)
         mask = np.clip(np.where(weight > EDGE, weight, 0), 0, 1).astype(np.float32)
-        return Pixels(_in_type(values, band), mask)
+        return Pixels(rounded_values(values, band.pixel_type), mask)
 
     return band.derived(compute, [band])
 
 
-def _in_type(values: Array, band: Band) -> Array:
-    dtype = band.pixel_type.dtype
-    if dtype.kind != "f":
-        limits = np.iinfo(dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    return values.astype(dtype)
-
-
 def _level(band: Band, wanted: Grid) -> Grid:
     """Return the grid of the pyramid level that fits the wanted pixels."""
-    factor = pyramid_factor(wanted, band.grid)
-    return replace(band.grid, transform=tuple(band.grid.affine @ Affine.scale(factor))[:6])
+    return band.grid.changed(Affine.scale(pyramid_factor(wanted, band.grid)))
 
 
 @algorithm("Image.reduceResolution")
 def reduce_resolution(source: Image, reducer: Reducer, best_effort: bool, max_pixels: int) -> Image:
-    if reducer.objects:
-        raise NotImplementedByEmulator(f"Reducing to '{reducer.outputs[0]}' in an image")
-
     def reduced(bands: Sequence[Band]) -> list[Band]:
         compute = _combination(bands, reducer, best_effort, max_pixels)
-        return several(bands, compute, [kind or bands[0].pixel_type for kind in reducer.types])
+        return several(bands, compute, reducer.kinds(bands[0].pixel_type))
 
-    if reducer.inputs == 1:
-        single = len(reducer.outputs) == 1
-        return source.with_bands(
-            [
-                output.renamed(band.name if single else f"{band.name}_{name}")
-                for band in source.bands
-                for name, output in zip(reducer.outputs, reduced([band]), strict=True)
-            ]
-        )
-    check_bands("Image.reduceResolution", reducer, len(source.bands))
-    outputs = zip(reducer.outputs, reduced(source.bands), strict=True)
-    return source.with_bands([output.renamed(name) for name, output in outputs])
+    return source.with_bands(applied("Image.reduceResolution", reducer, source.bands, reduced))
 
 
 def _combination(
@@ -134,15 +114,8 @@ def _combination(
     def compute(box: PixelBox, read: Reader) -> list[Pixels]:
         level, across, down = _covering(bands[0].grid, box, best_effort, max_pixels)
         step = max(1, GATHERED // (len(across) * len(down) * box.width * len(bands)))
-        parts = []
-        for first in range(0, box.height, step):
-            height = min(step, box.height - first)
-            strip = PixelBox(box.grid, box.width, height, box.x, box.y + first)
-            parts.append(_combined(bands, reducer, strip, level, read))
-        return [
-            Pixels(np.concatenate([p.data for p in part]), np.concatenate([p.mask for p in part]))
-            for part in zip(*parts, strict=True)
-        ]
+        strips = box.strips(step)
+        return joined_strips(_combined(bands, reducer, strip, level, read) for strip in strips)
 
     return compute
 
@@ -164,7 +137,7 @@ def _covering(
                 "Image.reduceResolution: Too many input pixels per output pixel: "
                 f"{pixels} (maximum: {max_pixels})."
             )
-        grid = replace(grid, transform=tuple(grid.affine @ Affine.scale(2))[:6])
+        grid = grid.changed(Affine.scale(2))
 
 
 def _edges(box: PixelBox, grid: Grid) -> tuple[Array, Array, Array, Array]:
@@ -173,11 +146,8 @@ def _edges(box: PixelBox, grid: Grid) -> tuple[Array, Array, Array, Array]:
     One that is turned or bent there counts as an upright rectangle: an edge is the mean of
     the two corners on its side.
     """
-    half = Grid(box.grid.crs, tuple(box.grid.affine @ Affine.translation(-0.5, -0.5))[:6])
-    corners = PixelBox(half, box.width + 1, box.height + 1, box.x, box.y)
     edges = []
-    for positions in pixel_positions(corners, grid):
-        p = np.broadcast_to(positions, corners.shape)
+    for p in np.broadcast_arrays(*pixel_positions(box.corners, grid)):
         ordered = np.sort([p[1:, 1:], p[1:, :-1], p[:-1, 1:], p[:-1, :-1]], axis=0)
         edges += [ordered[:2].mean(axis=0), ordered[2:].mean(axis=0)]
     west, east, north, south = edges
@@ -208,11 +178,7 @@ def _combined(
             for pixels, value, weight in zip(inputs, values, weights, strict=True):
                 value.append(pixels.data[where])
                 weight.append(np.where(share > EDGE, share * pixels.mask[where], 0))
-    outputs = reducer.compute([np.stack(v) for v in values], [np.stack(w) for w in weights])
-    return [
-        Pixels(data, np.broadcast_to(valid, data.shape).astype(np.float32))
-        for data, valid in outputs
-    ]
+    return reducer.pixels([np.stack(v) for v in values], [np.stack(w) for w in weights])
 
 
 # --- pixels in another place

@@ -11,16 +11,9 @@ from emulator.functions.arrays import EEArray
 from emulator.functions.geometry import Geometry
 from emulator.functions.images import image, matching, specified_grid
 from emulator.functions.regions import pixels_in, region_box, region_of
-from emulator.functions.values import Collection, Feature
-from emulator.raster import (
-    Array,
-    Grid,
-    Image,
-    PixelBox,
-    PixelType,
-    coordinates,
-    read,
-)
+from emulator.functions.values import Collection, Feature, ordinary
+from emulator.grids import Grid, PixelBox, coordinates
+from emulator.raster import Array, Image, PixelType, read
 from emulator.registry import algorithm
 
 MAX_RECTANGLE = 262_144  # pixels of a band that sampleRectangle answers (Earth Engine's)
@@ -193,7 +186,7 @@ def sample_regions(
 def _copied(properties: Mapping[str, Any], names: list[str] | None) -> dict[str, Any]:
     """Return the named properties, or all that are not the system's."""
     if names is None:
-        return {k: v for k, v in properties.items() if not k.startswith("system:")}
+        return ordinary(properties)
     return {k: properties[k] for k in names if k in properties}
 
 

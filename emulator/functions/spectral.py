@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.grids import PixelBox
 from emulator.raster import (
     DOUBLE,
     FLOAT,
     Array,
     Band,
     Image,
-    PixelBox,
     Pixels,
     PixelType,
     Reader,
@@ -83,6 +83,45 @@ def _rgb(hsv: Array) -> Array:
     return np.stack(
         [value * (1 - saturation * np.clip(np.minimum(k, 4 - k), 0, 1)) for k in sixths]
     )
+
+
+@algorithm("Image.spectralDistance")
+def spectral_distance(first: Image, second: Image, metric: str) -> Image:
+    if metric not in DISTANCES:
+        raise NotImplementedByEmulator(f"Image.spectralDistance with metric '{metric}'")
+    count = len(first.bands)
+    if len(second.bands) != count:
+        raise EarthEngineError(
+            "Image.spectralDistance: The images must have the same number of bands. "
+            f"Got {count} and {len(second.bands)}."
+        )
+    distance = DISTANCES[metric]
+
+    def between(values: Array) -> Array:
+        return distance(values[:count], values[count:])[None]
+
+    bands = _together([*first.bands, *second.bands], between, ["distance"], DOUBLE)
+    return first.with_bands(bands)
+
+
+def _angle(first: Array, second: Array) -> Array:
+    lengths = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    product = (first * second).sum(axis=0)
+    cosine = np.divide(product, lengths, out=np.ones_like(product), where=lengths > 0)
+    return np.arccos(np.clip(cosine, -1, 1))
+
+
+def _divergence(first: Array, second: Array) -> Array:
+    p, q = first / first.sum(axis=0), second / second.sum(axis=0)
+    return ((p - q) * np.log(p / q)).sum(axis=0)
+
+
+#: Between spectra (bands, rows, columns), in radians, nats and squared units.
+DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
+    "sam": _angle,
+    "sid": _divergence,  # Chang, 1999, doi 10.1109/IGARSS.1999.773549
+    "sed": lambda first, second: ((first - second) ** 2).sum(axis=0),
+}
 
 
 @algorithm("Image.unmix")

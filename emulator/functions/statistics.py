@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy
 from scipy import special
 
 from emulator.errors import EarthEngineError
@@ -25,11 +25,7 @@ from emulator.functions.reducers import (
     register,
 )
 from emulator.functions.values import Collection, Feature
-from emulator.raster import BOOLEAN, DOUBLE, Array, PixelType, is_valid_everywhere
-
-INTEGER = PixelType("int", 0, 2**31 - 1)
-VECTOR = PixelType("double", dimensions=1)
-MATRIX = PixelType("double", dimensions=2)
+from emulator.raster import BOOLEAN, DOUBLE, INDEX, MATRIX, VECTOR, Array, is_valid_everywhere
 
 # --- what folds
 
@@ -96,12 +92,12 @@ def _bits(function: np.ufunc) -> Callable[[Array, Array], Array]:
 FOLDING = {
     "sum": folding("sum", weighted_sum, np.add, DOUBLE, empty=(0,)),
     "product": folding("product", _product, np.multiply, DOUBLE, weighted=False),
-    "count": folding("count", count_values, np.add, INTEGER, weighted=False, empty=(0,)),
+    "count": folding("count", count_values, np.add, INDEX, weighted=False, empty=(0,)),
     "countEvery": folding(
         "count",
         lambda values, weights: np.full(weights.shape[1:], len(weights)),
         np.add,
-        INTEGER,
+        INDEX,
         weighted=False,
         empty=(0,),
         nulls=True,
@@ -209,7 +205,7 @@ register(
     "countRuns",
     Reducer(
         ("count",),
-        (INTEGER,),
+        (INDEX,),
         lambda inputs, weights: _count_runs(inputs[0], weights[0]),
         _merged_runs,
         lambda state: [Reduced(state[0], state[3])],
@@ -450,8 +446,7 @@ def _components(inputs: Sequence[Array], weights: Sequence[Array]) -> State:
 
 
 def _matrix(products: Array, total: Array) -> list[Reduced]:
-    matrix = np.moveaxis(products / np.maximum(total, 1e-300), (0, 1), (-2, -1))
-    return [Reduced(matrix, total > 0)]
+    return [Reduced(np.moveaxis(ratio(products, total), (0, 1), (-2, -1)), total > 0)]
 
 
 def _centered(inputs: Sequence[Array], weights: Sequence[Array]) -> State:

@@ -8,21 +8,10 @@ import numpy as np
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
 from emulator.functions.images import unique
 from emulator.functions.neighbourhood import MAX_SEARCH, central_differences, pixel_size
-from emulator.raster import (
-    BOOLEAN,
-    FLOAT,
-    Array,
-    Band,
-    Image,
-    PixelBox,
-    Pixels,
-    PixelType,
-    Reader,
-    several,
-)
+from emulator.grids import PixelBox
+from emulator.raster import BOOLEAN, BYTE, FLOAT, Array, Band, Image, Pixels, Reader, several
 from emulator.registry import algorithm
 
-BYTE = PixelType.of("uint8")
 AZIMUTH, ELEVATION = 270.0, 45.0  # degrees: Terrain.hillshade's defaults
 
 
@@ -117,10 +106,7 @@ def hill_shadow(
         for step in range(1, neighborhood + 1):
             column = round(step * math.sin(direction) * math.copysign(1, width.flat[0]))
             row = round(step * math.cos(direction) * math.copysign(1, height))
-            there = (
-                slice(here[0].start + row, here[0].stop + row),
-                slice(here[1].start + column, here[1].stop + column),
-            )
+            there = box.moved(column, row).slices_in(wide)
             ray = ground[here] + math.hypot(column, row) * metres * rise
             lit &= (ground[there] <= ray) | (pixels.mask[there] <= 0)
         return Pixels(lit.astype(BOOLEAN.dtype), pixels.mask[here])

@@ -142,9 +142,16 @@ def property_of(element: Any, name: str) -> Any:
         return element.properties[name]
     if name == "system:id":
         return element.id
+    if name == "system:band_names":
+        return getattr(element, "names", None)
     if name in ("system:footprint", ".geo", ".all"):
         return element.footprint
     return None
+
+
+def ordinary(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties that are not the system's."""
+    return {name: value for name, value in properties.items() if not name.startswith("system:")}
 
 
 def sort_key(value: Any) -> tuple[int, Any]:

@@ -14,11 +14,12 @@ from affine import Affine
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
-from emulator import raster
+from emulator import grids
 from emulator.assets.buckets import Buckets, generation
 from emulator.errors import EarthEngineError
+from emulator.grids import Grid, PixelBox
 from emulator.ingest.manifests import BandSource, ImageManifest, Source, Tileset
-from emulator.raster import Array, Band, Grid, Image, PixelBox, Pixels, PixelType, Reader
+from emulator.raster import Array, Band, Image, Pixels, PixelType, Reader
 from emulator.stored import StoredBand
 
 DRIVER = "GTiff"
@@ -288,7 +289,7 @@ def _box(dataset: Any, tileset: Tileset, source: Source, grid: Grid | None) -> P
     crs = tileset.crs or (dataset.crs and dataset.crs.to_string())
     if not crs:
         raise EarthEngineError(f"'{source.uri}' has no CRS, and its tileset names none.")
-    raster.spatial_reference(crs)
+    grids.spatial_reference(crs)
     own = Grid(crs, source.transform or tuple(dataset.transform)[:6])
     if own.affine.determinant == 0:
         raise EarthEngineError(f"The affine transform of '{source.uri}' cannot be inverted.")

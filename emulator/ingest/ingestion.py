@@ -4,19 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import raster
+from emulator import band_files, fields, grids
 from emulator.assets import documents
 from emulator.assets.buckets import Buckets
+from emulator.assets.patch import TIMES
 from emulator.assets.store import Asset, AssetStore
 from emulator.clock import timestamp
 from emulator.errors import EarthEngineError
 from emulator.exports.destinations import NewAsset
-from emulator.graph import on_deep_stack
+from emulator.fields import Json
 from emulator.ingest.geotiffs import GeoTiffs
 from emulator.ingest.manifests import Footprint, ImageManifest, image_manifest, table_manifest
 from emulator.ingest.tables import read_csv
-from emulator.rest import fields
-from emulator.rest.fields import Json
 from emulator.tasks import Output, Task
 
 
@@ -56,39 +55,30 @@ class Ingestion:
 
     def create_external(self, name: str, body: Json, overwrite: bool) -> Asset:
         """Make an image as assets.create could, before there was image.importExternal."""
-        snake = fields.mapping(body, "cloud_storage_location")
-        uris = fields.texts(fields.mapping(body, "cloudStorageLocation") or snake, "uris")
+        body = fields.in_camel_case(body)
+        uris = fields.texts(fields.mapping(body, "cloudStorageLocation"), "uris")
         if len(uris) != 1:
             raise EarthEngineError("An image needs a cloudStorageLocation with one URI.")
-        kept = ("properties", "startTime", "endTime", "start_time", "end_time")
-        manifest = {key: body[key] for key in kept if key in body}
+        manifest = {key: body[key] for key in ("properties", *TIMES) if key in body}
         manifest |= {"name": name, "tilesets": [{"sources": [{"uris": uris}]}]}
         return self.import_external({"imageManifest": manifest, "overwrite": overwrite})
 
-    @on_deep_stack
     def _run_image(self, task: Task) -> NewAsset:
         manifest = image_manifest(task.request["imageManifest"])
         overwrite = bool(task.request.get("overwrite"))
         files = GeoTiffs(manifest, self._buckets)
         asset = self._asset(manifest, files)
         self._store.check_insertable(asset, overwrite)  # before the long part
-        folder = self._store.new_pixels()
-        try:
-            stored = []
+        policies = {band.id: band.pyramiding for band in files.bands}
+        with self._store.new_folder() as folder:
+            stored = {}
             for image, box in files.images():
-                policies = {band.id: band.pyramiding for band in files.bands}
-                stored += raster.write_bands(image, box, folder, policies)
+                written = band_files.write_bands(image, box, folder, policies)
+                stored |= {band.name: band for band in written}
                 task.progress.report(len(stored) / len(files.bands))
-        except BaseException:
-            self._store.discard(folder.name)
-            raise
-        by_name = {band.name: band for band in stored}
-        bands = tuple(by_name[band.id] for band in files.bands)
-        size = sum(band.path.stat().st_size for band in bands if band.path)
-        asset = replace(asset, bands=bands, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder, [stored[band.id] for band in files.bands])
         return NewAsset(asset, overwrite, self._store)
 
-    @on_deep_stack
     def _run_table(self, task: Task) -> NewAsset:
         manifest = table_manifest(task.request["tableManifest"])
         overwrite = bool(task.request.get("overwrite"))
@@ -96,19 +86,14 @@ class Ingestion:
         self._store.check_insertable(asset, overwrite)  # before the long part
         paths = [self._buckets.existing(source.uri) for source in manifest.sources]
         features = read_csv(manifest, paths, task.progress)
-        folder = self._store.new_pixels()
-        try:
+        with self._store.new_folder() as folder:
             documents.write_table(folder, features)
-        except BaseException:
-            self._store.discard(folder.name)
-            raise
-        size = (folder / documents.TABLE).stat().st_size
-        asset = replace(asset, size_bytes=size, pixels=folder.name)
+            asset = asset.with_files(folder)
         return NewAsset(asset, overwrite, self._store)
 
     def _asset(self, manifest: ImageManifest, files: GeoTiffs) -> Asset:
         box = files.box(files.bands[0].id)
-        outline = raster.footprint(raster.Image([]), box)
+        outline = grids.footprint(box)
         if manifest.footprint:
             outline = _footprint(manifest.footprint, files)
         return Asset(manifest.name, "IMAGE", timestamp(), manifest.properties, footprint=outline)
@@ -128,7 +113,7 @@ def _described(body: Json, what: str, manifest: Mapping[str, Any]) -> Json:
 def _footprint(footprint: Footprint, files: GeoTiffs) -> Json:
     """Return a ring of a band's pixel coordinates in longitude and latitude."""
     box = files.box(footprint.band or files.bands[0].id)
-    to_lonlat = raster.transformer(box.grid.crs, "EPSG:4326").transform
+    to_lonlat = grids.transformer(box.grid.crs, "EPSG:4326").transform
     a, b, c, d, e, f = box.transform
     ring = [list(to_lonlat(a * x + b * y + c, d * x + e * y + f)) for x, y in footprint.points]
     return {"type": "Polygon", "coordinates": [ring]}

@@ -10,12 +10,11 @@ from typing import Any
 
 import shapely
 
+from emulator import fields
+from emulator.assets.patch import TIMES, checked_properties
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.rest import fields
-from emulator.rest.asset_patch import checked_properties
-from emulator.rest.fields import Json
-from emulator.rest.resources import AFFINE_KEYS
-from emulator.stored import Pyramiding
+from emulator.fields import Json
+from emulator.stored import PYRAMIDING, UNSPECIFIED_POLICY, UNSUPPORTED_POLICIES, Pyramiding
 
 PROPERTY_KEY = re.compile(r"[A-Za-z0-9_]+")
 SYSTEM_KEYS = (
@@ -26,9 +25,6 @@ SYSTEM_KEYS = (
     "system:tags",
     "system:provider_url",
 )
-TIMES = {"startTime": "system:time_start", "endTime": "system:time_end"}
-POLICIES = ("MEAN", "MODE", "SAMPLE")
-UNSPECIFIED_POLICY = "PYRAMIDING_POLICY_UNSPECIFIED"
 #: DataType -> numpy's name; the reference and the guide name floats differently.
 DATA_TYPES = {
     "INT8": "int8",
@@ -193,23 +189,20 @@ def image_manifest(content: Json) -> ImageManifest:
     ]
     if len({band.id for band in bands}) < len(bands):
         raise EarthEngineError("The bands of an image manifest must have different IDs.")
-    result = ImageManifest(
+    mask = _mask_band(manifest, where)
+    for tileset_id in [*(band.tileset for band in bands), *([mask.tileset] if mask else ())]:
+        if tileset_id not in by_id:
+            raise EarthEngineError(f"There is no tileset with ID '{tileset_id}'.")
+    return ImageManifest(
         fields.text(manifest, "name"),
         _properties(manifest),
         by_id,
         bands,
-        _mask_band(manifest, where),
+        mask,
         _footprint(manifest, where),
         missing,
         policy,
     )
-    for tileset_id in [
-        *(b.tileset for b in bands),
-        *([result.mask.tileset] if result.mask else ()),
-    ]:
-        if tileset_id not in by_id:
-            raise EarthEngineError(f"There is no tileset with ID '{tileset_id}'.")
-    return result
 
 
 def table_manifest(content: Json) -> TableManifest:
@@ -268,10 +261,7 @@ def _tileset(tileset: Json, prefix: str) -> Tileset:
 
 def _source(source: Json, prefix: str) -> Source:
     # Sidecars follow the file itself; GDAL finds them beside it.
-    uri = _uris(source, prefix)[0]
-    affine = fields.mapping(source, "affineTransform")
-    transform = tuple(fields.number(affine, key) for key in AFFINE_KEYS)
-    return Source(uri, transform if affine else None)
+    return Source(_uris(source, prefix)[0], fields.transform(source, "affineTransform"))
 
 
 def _band(band: Json, missing: Sequence[float] | None, policy: Pyramiding) -> BandSource:
@@ -298,9 +288,10 @@ def _missing(message: Json, where: str) -> list[float] | None:
 
 
 def _policy(message: Json, default: Pyramiding) -> Pyramiding:
-    policy: Any = fields.choice(
-        message, "pyramidingPolicy", [*POLICIES, UNSPECIFIED_POLICY], default
-    )
+    known = [*PYRAMIDING, *UNSUPPORTED_POLICIES, UNSPECIFIED_POLICY]
+    policy: Any = fields.choice(message, "pyramidingPolicy", known, default)
+    if policy in UNSUPPORTED_POLICIES:
+        raise NotImplementedByEmulator(f"Pyramiding policy {policy}")
     return default if policy == UNSPECIFIED_POLICY else policy
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import shapely
-import shapely.wkt
 
-from emulator import raster
+from emulator import fields, grids
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.ingest.manifests import TableManifest, TableSource
-from emulator.rest.fields import Json
+from emulator.shapes import InvalidShape, parse_shape
 from emulator.tasks import Progress
 
 INDEX = "system:index"
@@ -127,7 +127,7 @@ def _shapes(
     source: TableSource, columns: Mapping[str, list[str]]
 ) -> tuple[list[Json | None], str | None]:
     """Return a geometry for each row, and the column that they are from, if it is one."""
-    reference = raster.spatial_reference(source.crs)
+    reference = grids.spatial_reference(source.crs)
     if source.geometry_column and source.geometry_column not in columns:
         raise EarthEngineError(f"There is no column '{source.geometry_column}'.")
     found = [name for name, column in columns.items() if _has_shapes(column)]
@@ -157,20 +157,17 @@ def _point(x: float | None, y: float | None, source: TableSource) -> Json | None
 
 def _shape(text: str, source: TableSource) -> Json:
     try:
-        if text.startswith("{"):
-            shape = shapely.geometry.shape(json.loads(text))
-        else:
-            shape = shapely.wkt.loads(text)
-    except (ValueError, TypeError, LookupError, AttributeError, shapely.errors.ShapelyError):
-        raise EarthEngineError(f"'{text[:40]}' in '{source.uri}' is not a geometry.") from None
-    return _lonlat(shape, source)
+        return _lonlat(parse_shape(text), source)
+    except InvalidShape:
+        shown = text[: fields.SHOWN]
+        raise EarthEngineError(f"'{shown}' in '{source.uri}' is not a geometry.") from None
 
 
 def _lonlat(shape: shapely.Geometry, source: TableSource) -> Json:
     """Return GeoJSON with the edges that the source has, or that its CRS suggests."""
     geodesic = source.geodesic
     if geodesic is None:
-        geodesic = bool(raster.spatial_reference(source.crs).is_geographic)
+        geodesic = bool(grids.spatial_reference(source.crs).is_geographic)
     if source.crs != LONLAT:  # edges are followed by vertices, straight in the end
         shape, geodesic = Geometry(shape, source.crs, geodesic).lonlat, False
     content: dict[str, Any] = json.loads(shapely.to_geojson(shape))

@@ -5,21 +5,21 @@ Names, paths and bodies follow https://developers.google.com/earth-engine/refere
 
 from collections.abc import Callable
 
-from emulator import engine
+from emulator import engine, fields
 from emulator.assets.store import AssetStore
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError
 from emulator.exports import Exporter
+from emulator.exports.tables import geojson
+from emulator.fields import Json
 from emulator.functions.values import Collection
-from emulator.graph import on_deep_stack
 from emulator.ingest.ingestion import Ingestion
-from emulator.rest import discovery, fields, pixels, table_files
+from emulator.rest import discovery, pixels, table_files
 from emulator.rest.asset_methods import AssetMethods, feature_page, numbered_page, page_size
-from emulator.rest.fields import Json
 from emulator.rest.renderings import Renderings
 from emulator.rest.resources import image_resource
-from emulator.rest.server import Call, Content, Method
-from emulator.tasks import TaskQueue
+from emulator.rest.server import Call, Content, Method, custom
+from emulator.tasks import TaskQueue, Workers
 
 #: Operations per page of a list.
 MAX_OPERATIONS = 500
@@ -45,8 +45,7 @@ class Api:
         tasks: TaskQueue,
         exporter: Exporter,
         ingestion: Ingestion,
-        concurrency: int,
-        resize: Callable[[int], None],
+        workers: Workers,
     ) -> None:
         self._catalogue = catalogue
         self._assets = AssetMethods(catalogue, assets, ingestion)
@@ -54,8 +53,7 @@ class Api:
         self._ingestion = ingestion
         self._tasks = tasks
         self._exporter = exporter
-        self._concurrency = concurrency
-        self._resize = resize
+        self._workers = workers
         self._discovery = Content(discovery.discovery_document())
         self._algorithms = Content(discovery.algorithms())
 
@@ -68,44 +66,26 @@ class Api:
             Method("algorithms.list", "GET", f"{project}/algorithms", lambda _: self._algorithms),
             Method("projects.getConfig", "GET", f"{project}/config", self._get_config),
             Method("projects.updateConfig", "PATCH", f"{project}/config", self._update_config),
-            Method("value.compute", "POST", f"{project}/value:compute", self._compute, heavy=True),
-            Method(
-                "image.computePixels",
-                "POST",
-                f"{project}/image:computePixels",
-                self._compute_pixels,
-                heavy=True,
-            ),
-            Method(
-                "table.computeFeatures",
-                "POST",
-                f"{project}/table:computeFeatures",
-                self._compute_features,
-                heavy=True,
-            ),
-            Method(
+            custom(f"{project}/value", "value.compute", self._compute, heavy=True),
+            custom(f"{project}/image", "image.computePixels", self._compute_pixels, heavy=True),
+            custom(f"{project}/table", "table.computeFeatures", self._compute_features, heavy=True),
+            custom(
+                f"{project}/imageCollection",
                 "imageCollection.computeImages",
-                "POST",
-                f"{project}/imageCollection:computeImages",
                 self._compute_images,
                 heavy=True,
             ),
             *self._renderings.methods(),
-            Method("image.import", "POST", f"{project}/image:import", self._import_image),
-            Method("table.import", "POST", f"{project}/table:import", self._import_table),
-            Method(
-                "image.importExternal",
-                "POST",
-                f"{project}/image:importExternal",
-                self._import_external,
-            ),
+            custom(f"{project}/image", "image.import", self._import_image),
+            custom(f"{project}/table", "table.import", self._import_table),
+            custom(f"{project}/image", "image.importExternal", self._import_external),
             *(
-                Method(f"{what}.export", "POST", f"{project}/{what}:export", self._export(kind))
+                custom(f"{project}/{what}", f"{what}.export", self._export(kind))
                 for what, kind in EXPORTS.items()
             ),
             Method("operations.list", "GET", f"{project}/operations", self._list_operations),
-            Method("operations.cancel", "POST", f"{operation}:cancel", self._cancel_operation),
-            Method("operations.wait", "POST", f"{operation}:wait", self._wait_for_operation),
+            custom(operation, "operations.cancel", self._cancel_operation),
+            custom(operation, "operations.wait", self._wait_for_operation),
             Method("operations.get", "GET", operation, self._get_operation),
             Method("operations.delete", "DELETE", operation, self._delete_operation),
             *self._assets.methods(),
@@ -113,24 +93,20 @@ class Api:
 
     # Values and pixels.
 
-    @on_deep_stack
     def _compute(self, call: Call) -> Json:
         value = engine.evaluate(fields.expression(call.body), self._catalogue)
         return {"result": engine.to_json(value)}
 
-    @on_deep_stack
     def _compute_pixels(self, call: Call) -> Content:
         file_format = pixels.file_format(call.body)
         image = self._renderings.image(call.body)
         box = pixels.requested_box(image, fields.mapping(call.body, "grid"))
         return pixels.render(image, box, file_format)
 
-    @on_deep_stack
     def _compute_features(self, call: Call) -> Json:
         table = engine.evaluate(fields.expression(call.body), self._catalogue)
-        return feature_page(map(table_files.geojson, table_files.features(table)), call.body)
+        return feature_page(map(geojson, table_files.features(table)), call.body)
 
-    @on_deep_stack
     def _compute_images(self, call: Call) -> Json:
         images = engine.evaluate(fields.expression(call.body), self._catalogue)
         if not isinstance(images, Collection) or not images.of_images:
@@ -181,14 +157,13 @@ class Api:
 
     def _get_config(self, call: Call) -> Json:
         name = f"projects/{call.path['project']}/config"
-        return {"name": name, "maxConcurrentExports": self._concurrency}
+        return {"name": name, "maxConcurrentExports": self._workers.concurrency}
 
     def _update_config(self, call: Call) -> Json:
         concurrency = fields.whole(call.body, "maxConcurrentExports")
         if not 0 < concurrency <= MAX_CONCURRENCY:
             raise EarthEngineError(f"maxConcurrentExports must be 1 to {MAX_CONCURRENCY}.")
-        self._concurrency = concurrency
-        self._resize(concurrency)
+        self._workers.resize(concurrency)
         return self._get_config(call)
 
 

@@ -4,7 +4,6 @@
 `intersects("{'type': 'Point', 'coordinates': [14, 46]}")`.
 """
 
-import json
 import math
 import operator
 import re
@@ -12,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import shapely
-import shapely.wkt
 from shapely.geometry.base import BaseGeometry
 
 from emulator.assets.store import Asset
 from emulator.clock import to_milliseconds
 from emulator.errors import EarthEngineError
+from emulator.shapes import InvalidShape, parse_shape
 
 
 class Subject(Protocol):
@@ -32,8 +31,6 @@ Field = Callable[[Any], Any]
 
 #: Parentheses within parentheses: each needs some of the stack.
 MAX_DEPTH = 50
-#: What shapely and json raise for text that is no geometry.
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 #: Characters of the place that an error shows.
 SHOWN = 40
 
@@ -99,13 +96,10 @@ def intersects(subject: Subject, region: BaseGeometry) -> bool:
 def parse_region(text: str) -> BaseGeometry:
     """Return a GeoJSON geometry, whose quotes the client has made single, or a WKT one."""
     try:
-        if text.lstrip().startswith("{"):
-            shape = shapely.geometry.shape(json.loads(text.replace("'", '"')))
-        else:
-            shape = shapely.wkt.loads(text)
-    except (*UNREADABLE, shapely.errors.ShapelyError):
-        raise EarthEngineError(f"Invalid geometry: '{text[:SHOWN]}'.") from None
-    if not shape.is_valid:
+        shape = parse_shape(text.replace("'", '"'))
+    except InvalidShape:
+        shape = None
+    if shape is None or not shape.is_valid:
         raise EarthEngineError(f"Invalid geometry: '{text[:SHOWN]}'.")
     return shape
 
@@ -163,17 +157,15 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda one: any(part(one) for part in parts)
 
     def _term(self, depth: int) -> Predicate:
-        token = self.peek()
-        if token in ("NOT", "-"):
+        if self.peek() in ("NOT", "-"):
             self.take()
-            negated = self._simple(depth)
-            return lambda one: not negated(one)
-        if token.startswith("-") and self._is_word():
+        elif self.peek().startswith("-") and self._is_word():
             # The sign belongs to the term: the word begins after it.
             self._advance(self._match.start("word") + 1)
-            negated = self._simple(depth)
-            return lambda one: not negated(one)
-        return self._simple(depth)
+        else:
+            return self._simple(depth)
+        negated = self._simple(depth)
+        return lambda one: not negated(one)
 
     def _simple(self, depth: int) -> Predicate:
         if self.peek() == "(":
@@ -217,6 +209,8 @@ class _Parser:
         if name in self._fields:
             return self._fields[name]
         prefix, _, key = name.partition(".")
+        if not self._fields and prefix != "properties":
+            prefix, key = "properties", name  # features have nothing else
         if prefix != "properties" or not key:
             raise self._error(f"there is no field '{name}'", place)
         return lambda one: one.properties.get(key)

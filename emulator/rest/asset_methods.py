@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from emulator import engine
+from emulator import engine, fields
+from emulator.assets.patch import patched_properties
 from emulator.assets.store import CONTAINERS, AssetStore, AssetType
-from emulator.catalogue import Catalogue
+from emulator.catalogue import PUBLIC_ROOT, Catalogue
 from emulator.errors import EarthEngineError
+from emulator.exports.tables import geojson
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
-from emulator.graph import on_deep_stack
 from emulator.ingest.ingestion import Ingestion
-from emulator.rest import fields, pixels, table_files
+from emulator.rest import pixels
 from emulator.rest.asset_filter import intersects, parse_filter, parse_region
-from emulator.rest.asset_patch import patched_properties
-from emulator.rest.fields import Json
-from emulator.rest.resources import PUBLIC_ROOT, asset_resource
-from emulator.rest.server import Call, Content, Method
+from emulator.rest.resources import asset_resource
+from emulator.rest.server import Call, Content, Method, custom
 
 #: Assets per page, by view (reference/rest/v1/EarthEngineAssetView), and features per page.
 MAX_BASIC_LISTED = 10_000
@@ -51,36 +51,16 @@ class AssetMethods:
         project = "/v1/projects/{project}"
         asset = "/v1/projects/{owner}/assets/{asset:path}"
         return [
-            Method("projects.listAssets", "GET", f"{project}:listAssets", self._list_root),
-            Method("assets.listAssets", "GET", f"{asset}:listAssets", self._list_children),
-            Method(
-                "assets.listFeatures",
-                "GET",
-                f"{asset}:listFeatures",
-                self._list_features,
-                heavy=True,
-            ),
-            Method(
-                "assets.getPixels",
-                "POST",
-                f"{asset}:getPixels",
-                self._get_pixels,
-                heavy=True,
-                reads=True,
-            ),
+            custom(project, "projects.listAssets", self._list_root, "GET"),
+            custom(asset, "assets.listAssets", self._list_children, "GET"),
+            custom(asset, "assets.listFeatures", self._list_features, "GET", heavy=True),
+            custom(asset, "assets.getPixels", self._get_pixels, heavy=True, reads=True),
             Method("assets.create", "POST", f"{project}/assets", self._create),
-            Method("assets.copy", "POST", f"{asset}:copy", self._copy),
-            Method("assets.move", "POST", f"{asset}:move", self._move),
-            Method(
-                "assets.getIamPolicy", "POST", f"{asset}:getIamPolicy", self._policy, reads=True
-            ),
-            Method("assets.setIamPolicy", "POST", f"{asset}:setIamPolicy", self._set_policy),
-            Method(
-                "assets.testIamPermissions",
-                "POST",
-                f"{asset}:testIamPermissions",
-                self._test_permissions,
-            ),
+            custom(asset, "assets.copy", self._copy),
+            custom(asset, "assets.move", self._move),
+            custom(asset, "assets.getIamPolicy", self._policy, reads=True),
+            custom(asset, "assets.setIamPolicy", self._set_policy),
+            custom(asset, "assets.testIamPermissions", self._test_permissions),
             Method("assets.get", "GET", asset, self._get),
             Method("assets.patch", "PATCH", asset, self._patch),
             Method("assets.delete", "DELETE", asset, self._delete),
@@ -123,7 +103,6 @@ class AssetMethods:
             page["nextPageToken"] = found[size - 1].name
         return page
 
-    @on_deep_stack
     def _list_features(self, call: Call) -> Json:
         name = self._checked(call, "TABLE")
         region = parse_region(call.query["region"]) if call.query.get("region") else None
@@ -132,14 +111,13 @@ class AssetMethods:
 
         def chosen() -> Iterator[Json]:
             for feature in table:
-                row = table_files.geojson(feature)
+                row = geojson(feature)
                 subject = Row(row["properties"], row["geometry"])
                 if passes(subject) and (region is None or intersects(subject, region)):
                     yield row
 
         return feature_page(chosen(), call.query)
 
-    @on_deep_stack
     def _get_pixels(self, call: Call) -> Content:
         name = self._checked(call, "IMAGE")
         asset_id = name.removeprefix(PUBLIC_ROOT)
@@ -172,15 +150,7 @@ class AssetMethods:
 
     def _patch(self, call: Call) -> Json:
         changes = fields.mapping(call.body, "asset")
-        paths = _mask(call.body)
-        name = _asset_name(call)
-        if "bands" in paths:
-            bands = fields.messages(changes, "bands")
-            self._assets.rename_bands(name, [fields.text(band, "id") for band in bands])
-            paths = [path for path in paths if path != "bands"]
-            if not paths:
-                return asset_resource(self._assets.get(name))
-        return asset_resource(self._assets.update(name, changes, paths))
+        return asset_resource(self._assets.update(_asset_name(call), changes, _mask(call.body)))
 
     def _delete(self, call: Call) -> Json:
         self._assets.delete(_asset_name(call))

@@ -6,12 +6,20 @@ method names follow https://developers.google.com/earth-engine/reference/rest/v1
 """
 
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
 PROJECT = "^projects/[^/]+$"
 ASSET_OR_ROOT = "^projects/[^/]+/assets/.*$"
 CONFIG = "^projects/[^/]+/config$"
+#: Methods that the description lacks: id below `projects`, path, query parameters.
+POSTS = (
+    ("image.importExternal", "{+project}/image:importExternal", []),
+    ("classifier.export", "{+project}/classifier:export", []),
+    ("featureView.create", "{+parent}/featureView", ["fields"]),
+    ("tables.create", "{+parent}/tables", ["fields", "workloadTag"]),
+)
 
 
 def algorithms() -> bytes:
@@ -40,43 +48,15 @@ def _patch(projects: dict[str, Any]) -> None:
     for name in ("thumbnails", "videoThumbnails", "filmstripThumbnails", "maps"):
         resources[name]["methods"]["create"]["parameters"]["workloadTag"] = _query()
 
-    projects["methods"]["getConfig"] = _method("projects.getConfig", "GET", "{+name}", CONFIG)
-    projects["methods"]["updateConfig"] = _method(
-        "projects.updateConfig", "PATCH", "{+name}", CONFIG, updateMask=_query()
+    methods = projects["methods"]
+    methods["getConfig"] = _method("projects.getConfig", "GET", "{+name}", CONFIG)
+    methods["updateConfig"] = _method(
+        "projects.updateConfig", "PATCH", "{+name}", CONFIG, ["updateMask"]
     )
-    resources["image"]["methods"]["importExternal"] = _method(
-        "projects.image.importExternal", "POST", "{+project}/image:importExternal", PROJECT
-    )
-    resources["featureView"] = {
-        "methods": {
-            "create": _method(
-                "projects.featureView.create",
-                "POST",
-                "{+parent}/featureView",
-                PROJECT,
-                fields=_query(),
-            )
-        }
-    }
-    resources["classifier"] = {
-        "methods": {
-            "export": _method(
-                "projects.classifier.export", "POST", "{+project}/classifier:export", PROJECT
-            )
-        }
-    }
-    resources["tables"] = {
-        "methods": {
-            "create": _method(
-                "projects.tables.create",
-                "POST",
-                "{+parent}/tables",
-                PROJECT,
-                fields=_query(),
-                workloadTag=_query(),
-            )
-        }
-    }
+    for name, path, query in POSTS:
+        resource, _, action = name.partition(".")
+        methods = resources.setdefault(resource, {"methods": {}})["methods"]
+        methods[action] = _method(f"projects.{name}", "POST", path, PROJECT, query)
 
 
 def _query(kind: str = "string") -> dict[str, str]:
@@ -84,7 +64,7 @@ def _query(kind: str = "string") -> dict[str, str]:
 
 
 def _method(
-    method_id: str, verb: str, path: str, pattern: str, **query: dict[str, str]
+    method_id: str, verb: str, path: str, pattern: str, query: Sequence[str] = ()
 ) -> dict[str, Any]:
     name = path[path.index("+") + 1 : path.index("}")]
     parameter = {"location": "path", "pattern": pattern, "required": True, "type": "string"}
@@ -92,7 +72,7 @@ def _method(
         "id": f"earthengine.{method_id}",
         "httpMethod": verb,
         "path": f"v1/{path}",
-        "parameters": {name: parameter, **query},
+        "parameters": {name: parameter, **{each: _query() for each in query}},
         "parameterOrder": [name],
         "response": {"type": "any"},
     }

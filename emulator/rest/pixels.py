@@ -9,13 +9,11 @@ import PIL.Image
 from affine import Affine
 from rasterio.io import MemoryFile
 
-from emulator import raster
+from emulator import fields, grids, raster
 from emulator.errors import EarthEngineError
+from emulator.fields import Json
 from emulator.functions.geometry import Geometry
 from emulator.functions.visualisation import visualize
-from emulator.rest import fields
-from emulator.rest.fields import Json
-from emulator.rest.resources import AFFINE_KEYS
 from emulator.rest.server import Content
 
 #: Bytes of an uncompressed answer; limit and text are Earth Engine's.
@@ -63,45 +61,45 @@ def prepared(image: raster.Image, request: Json) -> raster.Image:
 
 def requested_box(
     image: raster.Image, grid: Json, region: Geometry | None = None
-) -> raster.PixelBox:
+) -> grids.PixelBox:
     """Return the pixels of a REST PixelGrid; what it leaves out is the image's own.
 
     With a region it is the pixels that the region's bounds touch; these, or the image's, are
     rescaled where only their number is given.
     """
-    affine = fields.mapping(grid, "affineTransform")
-    wanted = _projection(image, grid, affine)
+    transform = fields.transform(grid, "affineTransform")
+    wanted = _projection(image, grid, transform)
     size = fields.mapping(grid, "dimensions")
     width, height = fields.whole(size, "width"), fields.whole(size, "height")
     _check_sides(*((width, height) if size else (1, 1)))
-    if size and affine and region is None:
-        return raster.PixelBox(wanted, width, height)
+    if size and transform and region is None:
+        return grids.PixelBox(wanted, width, height)
     box = _touched(image, wanted, region)
     if size:
         stretched = box.grid.affine @ Affine.translation(box.x, box.y)
         stretched = stretched @ Affine.scale(box.width / width, box.height / height)
-        box = raster.PixelBox(raster.Grid(wanted.crs, tuple(stretched)[:6]), width, height)
+        box = grids.PixelBox(grids.Grid(wanted.crs, tuple(stretched)[:6]), width, height)
     return box
 
 
-def _projection(image: raster.Image, grid: Json, affine: Json) -> raster.Grid:
+def _projection(image: raster.Image, grid: Json, transform: tuple[float, ...] | None) -> grids.Grid:
     if not image.bands:
         raise EarthEngineError("Image has no bands.")
     own = image.bands[0].grid
     crs = fields.text(grid, "crsCode") or fields.text(grid, "crsWkt") or own.crs
-    raster.spatial_reference(crs)
-    if not affine:
-        return own if crs == own.crs else raster.Grid(crs).at_scale(own.scale)
-    a, b, c, d, e, f = (fields.number(affine, key) for key in AFFINE_KEYS)
-    if a * e == b * d or not np.isfinite(~Affine(a, b, c, d, e, f)).all():
+    grids.spatial_reference(crs)
+    if transform is None:
+        return own if crs == own.crs else grids.Grid(crs).at_scale(own.scale)
+    affine = Affine(*transform)
+    if affine.determinant == 0 or not np.isfinite(~affine).all():
         raise EarthEngineError("The affine transform of the pixel grid cannot be inverted.")
-    return raster.Grid(crs, (a, b, c, d, e, f))
+    return grids.Grid(crs, transform)
 
 
-def _touched(image: raster.Image, grid: raster.Grid, region: Geometry | None) -> raster.PixelBox:
+def _touched(image: raster.Image, grid: grids.Grid, region: Geometry | None) -> grids.PixelBox:
     try:
         if region is not None:
-            return raster.PixelBox.around(grid, region.projected(grid.crs).bounds)
+            return grids.PixelBox.around(grid, region.projected(grid.crs).bounds)
         extent = raster.export_grid(image)
         if grid == extent.grid:
             return extent
@@ -111,7 +109,7 @@ def _touched(image: raster.Image, grid: raster.Grid, region: Geometry | None) ->
 
 
 def render(
-    image: raster.Image, box: raster.PixelBox, file_format: str, name: str = DOWNLOAD
+    image: raster.Image, box: grids.PixelBox, file_format: str, name: str = DOWNLOAD
 ) -> Content:
     """Return an image's pixels in a file format; masked pixels are 0."""
     _check_size(image, box)
@@ -175,7 +173,7 @@ def _check_sides(width: int, height: int) -> None:
         )
 
 
-def _check_size(image: raster.Image, box: raster.PixelBox) -> None:
+def _check_size(image: raster.Image, box: grids.PixelBox) -> None:
     _check_sides(box.width, box.height)
     if len(image.bands) > MAX_BANDS:
         raise EarthEngineError(f"The image has more than {MAX_BANDS} bands.")
@@ -193,7 +191,7 @@ def _filled(pixels: raster.Pixels) -> np.ndarray:
     return np.where(pixels.mask > 0, pixels.data, pixels.data.dtype.type(0))
 
 
-def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.PixelBox) -> bytes:
+def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: grids.PixelBox) -> bytes:
     """Return a structured array with a field per band, rows from the north (REST NPY)."""
     kinds = [(name, band.data.dtype) for name, band in zip(names, pixels, strict=True)]
     array = np.zeros(box.shape, kinds)
@@ -204,7 +202,7 @@ def _npy(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.Pixe
     return file.getvalue()
 
 
-def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.PixelBox) -> bytes:
+def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: grids.PixelBox) -> bytes:
     data = np.stack([_filled(band) for band in pixels])  # of the type that holds all bands
     with MemoryFile() as file:
         with file.open(
@@ -214,7 +212,7 @@ def _geotiff(names: Sequence[str], pixels: Sequence[raster.Pixels], box: raster.
             height=box.height,
             width=box.width,
             crs=box.grid.crs,
-            transform=Affine(*box.transform),
+            transform=box.affine,
         ) as dataset:
             dataset.write(data)
             dataset.descriptions = tuple(names)

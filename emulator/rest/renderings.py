@@ -8,13 +8,12 @@ import math
 import uuid
 from collections import OrderedDict
 
-from emulator import engine, raster
+from emulator import engine, fields, grids, raster
 from emulator.catalogue import Catalogue
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.graph import on_deep_stack
-from emulator.rest import fields, pixels, table_files
-from emulator.rest.fields import Json
-from emulator.rest.server import Call, Content, Method
+from emulator.fields import Json
+from emulator.rest import pixels, table_files
+from emulator.rest.server import Call, Content, Method, custom
 
 #: Requests that are remembered; Earth Engine forgets them after some hours.
 MAX_REMEMBERED = 1000
@@ -22,7 +21,7 @@ MAX_REMEMBERED = 1000
 TILE_SIDE = 256
 MAX_ZOOM = 24
 #: Metres from the centre of the map to its edge: EPSG:3857 is a square.
-MAP_REACH = math.pi * raster.EARTH_RADIUS
+MAP_REACH = math.pi * grids.EARTH_RADIUS
 
 
 class Renderings:
@@ -35,6 +34,7 @@ class Renderings:
     def methods(self) -> list[Method]:
         """Return the API methods."""
         project = "/v1/projects/{project}"
+        thumbnail, table = f"{project}/thumbnails/{{id}}", f"{project}/tables/{{id}}"
         tile = f"{project}/maps/{{id}}/tiles/{{zoom}}/{{x}}/{{y}}"
         moving = [
             Method(f"{kind}.create", "POST", f"{project}/{kind}", _refuse)
@@ -42,23 +42,11 @@ class Renderings:
         ]
         return [
             Method("thumbnails.create", "POST", f"{project}/thumbnails", self._create_thumbnail),
-            Method(
-                "thumbnails.getPixels",
-                "GET",
-                f"{project}/thumbnails/{{id}}:getPixels",
-                self._get_thumbnail,
-                heavy=True,
-            ),
+            custom(thumbnail, "thumbnails.getPixels", self._get_thumbnail, "GET", heavy=True),
             Method("maps.create", "POST", f"{project}/maps", self._create_map),
             Method("maps.tiles.get", "GET", tile, self._get_tile, heavy=True),
             Method("tables.create", "POST", f"{project}/tables", self._create_table),
-            Method(
-                "tables.getFeatures",
-                "GET",
-                f"{project}/tables/{{id}}:getFeatures",
-                self._get_features,
-                heavy=True,
-            ),
+            custom(table, "tables.getFeatures", self._get_features, "GET", heavy=True),
             *moving,
         ]
 
@@ -73,7 +61,6 @@ class Renderings:
         pixels.file_format(call.body, zipped=True)
         return self._remember("thumbnails", call)
 
-    @on_deep_stack
     def _get_thumbnail(self, call: Call) -> Content:
         request = self._recall("thumbnails", call)
         image = self.image(request)
@@ -85,7 +72,6 @@ class Renderings:
         pixels.file_format(call.body)
         return self._remember("maps", call)
 
-    @on_deep_stack
     def _get_tile(self, call: Call) -> Content:
         request = self._recall("maps", call)
         box = _tile(*(_index(call, name) for name in ("zoom", "x", "y")))
@@ -94,7 +80,6 @@ class Renderings:
     def _create_table(self, call: Call) -> Json:
         return self._remember("tables", call)
 
-    @on_deep_stack
     def _get_features(self, call: Call) -> Content:
         request = self._recall("tables", call)
         table = engine.evaluate(fields.expression(request), self._catalogue)
@@ -132,11 +117,11 @@ def _index(call: Call, name: str) -> int:
     return int(text)
 
 
-def _tile(zoom: int, x: int, y: int) -> raster.PixelBox:
+def _tile(zoom: int, x: int, y: int) -> grids.PixelBox:
     """Return the pixels of a tile (https://developers.google.com/maps/documentation/javascript/coordinates)."""
     if zoom > MAX_ZOOM or max(x, y) >= 2**zoom:
         raise EarthEngineError(f"Invalid tile: there is none at {zoom}/{x}/{y}.")
     side = 2 * MAP_REACH / (TILE_SIDE * 2**zoom)
     transform = (side, 0.0, -MAP_REACH, 0.0, -side, MAP_REACH)
-    grid = raster.Grid("EPSG:3857", transform)
-    return raster.PixelBox(grid, TILE_SIDE, TILE_SIDE, x * TILE_SIDE, y * TILE_SIDE)
+    grid = grids.Grid("EPSG:3857", transform)
+    return grids.PixelBox(grid, TILE_SIDE, TILE_SIDE, x * TILE_SIDE, y * TILE_SIDE)

@@ -1,21 +1,21 @@
 """Assets as the REST API describes them (reference/rest/v1/projects.assets)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from emulator import engine
+from emulator.assets.patch import TIMES
 from emulator.assets.store import CONTAINERS, Asset
+from emulator.catalogue import PUBLIC_ROOT
 from emulator.clock import from_milliseconds, is_time
+from emulator.fields import AFFINE_KEYS
 from emulator.raster import Band, Image
 from emulator.stored import StoredBand
 
-PUBLIC_ROOT = "projects/earthengine-public/assets/"
-#: The fields of an AffineTransform, in the order of a crsTransform.
-AFFINE_KEYS = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
 #: Properties that an expression sees and the resource has as fields of their own.
 OWN_FIELDS = ("system:index", "system:footprint", "system:asset_size")
-TIMES = {"startTime": "system:time_start", "endTime": "system:time_end"}
 
 
 def asset_resource(asset: Asset, basic: bool = False) -> dict[str, Any]:
@@ -28,11 +28,7 @@ def asset_resource(asset: Asset, basic: bool = False) -> dict[str, Any]:
     if basic:
         return resource
     resource["updateTime"] = asset.update_time
-    properties = {k: v for k, v in asset.properties.items() if k not in OWN_FIELDS}
-    for field, key in TIMES.items():
-        if is_time(properties.get(key)):
-            resource[field] = from_milliseconds(properties.pop(key))
-    resource["properties"] = properties
+    resource |= _described({k: v for k, v in asset.properties.items() if k not in OWN_FIELDS})
     if asset.type == "IMAGE":
         resource["bands"] = [_band(band) for band in asset.bands]
     if asset.type not in CONTAINERS:
@@ -49,39 +45,48 @@ def asset_resource(asset: Asset, basic: bool = False) -> dict[str, Any]:
 
 def image_resource(image: Image) -> dict[str, Any]:
     """Return the EarthEngineAsset of a computed image."""
-    properties: dict[str, Any] = engine.to_json(dict(image.properties))
     resource: dict[str, Any] = {"type": "IMAGE", "bands": [_computed(b) for b in image.bands]}
     if image.id:
         resource |= {"name": image.id, "id": image.id}
-    for field, key in TIMES.items():
-        if is_time(properties.get(key)):
-            resource[field] = from_milliseconds(properties.pop(key))
-    return resource | {"properties": properties}
+    return resource | _described(engine.to_json(dict(image.properties)))
+
+
+def _described(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resource's times and its other properties."""
+    times = {field: key for field, key in TIMES.items() if is_time(properties.get(key))}
+    others = {key: value for key, value in properties.items() if key not in times.values()}
+    written = {field: from_milliseconds(properties[key]) for field, key in times.items()}
+    return {**written, "properties": others}
 
 
 def _computed(band: Band) -> dict[str, Any]:
-    grid: dict[str, Any] = {
-        "crsCode": band.grid.crs,
-        "affineTransform": dict(zip(AFFINE_KEYS, band.grid.transform, strict=True)),
-    }
+    grid = _grid(band.grid.crs, band.grid.transform)
     if band.extent:
-        grid["dimensions"] = {"width": band.extent.width, "height": band.extent.height}
-        grid["affineTransform"] = dict(zip(AFFINE_KEYS, band.extent.transform, strict=True))
+        size = band.extent.width, band.extent.height
+        grid = _grid(band.grid.crs, band.extent.transform, size)
     return {"id": band.name, "dataType": _data_type(band.pixel_type.dtype.name), "grid": grid}
 
 
 def _band(band: StoredBand) -> dict[str, Any]:
-    width, height = band.own_size
     return {
         "id": band.name,
         "dataType": _data_type(band.dtype),
-        "grid": {
-            "crsCode": band.crs,
-            "affineTransform": dict(zip(AFFINE_KEYS, band.own_transform, strict=True)),
-            "dimensions": {"width": width, "height": height},
-        },
+        "grid": _grid(band.crs, band.own_transform, band.own_size),
         "pyramidingPolicy": band.pyramiding,
     }
+
+
+def _grid(
+    crs: str, transform: tuple[float, ...], size: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """Return a PixelGrid; without a size in pixels it has no end."""
+    grid: dict[str, Any] = {
+        "crsCode": crs,
+        "affineTransform": dict(zip(AFFINE_KEYS, transform, strict=True)),
+    }
+    if size:
+        grid["dimensions"] = dict(zip(("width", "height"), size, strict=True))
+    return grid
 
 
 def _data_type(dtype: str) -> dict[str, Any]:

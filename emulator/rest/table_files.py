@@ -1,15 +1,11 @@
-"""Tables as they are sent: GeoJSON features, and files of them."""
+"""Tables as files to download."""
 
 import io
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import shapely
-
-from emulator import engine
 from emulator.errors import EarthEngineError, NotImplementedByEmulator
-from emulator.exports.tables import FORMATS
+from emulator.exports.tables import FORMATS, with_ids
 from emulator.functions.values import Collection, Feature
 from emulator.rest.server import Content
 
@@ -30,14 +26,6 @@ def features(value: Any) -> Iterator[Feature]:
         yield element
 
 
-def geojson(feature: Feature) -> dict[str, Any]:
-    """Return a feature in longitude and latitude with straight edges (RFC 7946)."""
-    shape = feature.footprint
-    content: dict[str, Any] = engine.to_json(Feature(feature.properties, None))
-    content["geometry"] = json.loads(shapely.to_geojson(shape.lonlat)) if shape else None
-    return content
-
-
 def encode(table: Iterator[Feature], file_format: str, selectors: Sequence[str]) -> Content:
     """Return a table as a file."""
     kind = ALIASES.get(file_format, file_format)
@@ -46,6 +34,5 @@ def encode(table: Iterator[Feature], file_format: str, selectors: Sequence[str])
     if kind not in FORMATS:
         raise EarthEngineError(f"Invalid table format '{file_format[:20]}'.")
     text = io.StringIO()
-    rows = ({"id": "", **geojson(feature)} for feature in table)
-    FORMATS[kind][1](text, rows, selectors or None)
+    FORMATS[kind][1](text, with_ids(table), selectors or None)
     return Content(text.getvalue().encode(), MEDIA_TYPES[kind])

@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from emulator.raster import Grid, Image, PixelType, pointwise, stored_band, write_bands
+from emulator.band_files import stored_band, write_bands
+from emulator.grids import Grid
+from emulator.raster import Image, PixelType, pointwise
 from emulator.scenes.folder import SceneFolder
 from emulator.scenes.sentinel2 import (
     BANDS,

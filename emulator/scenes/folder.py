@@ -131,8 +131,8 @@ def _dataset_bands(
         )
     if dataset.crs is None:
         raise UnreadableScene(f"{path.name} has no coordinate reference system; assign one")
-    t = dataset.transform
-    grid = dataset.crs.to_string(), (t.a, t.b, t.c, t.d, t.e, t.f), dataset.width, dataset.height
+    transform = tuple(dataset.transform)[:6]
+    grid = dataset.crs.to_string(), transform, dataset.width, dataset.height
     return tuple(
         StoredBand(name, dtype, *grid, path=path, index=index)
         for index, (name, dtype) in enumerate(zip(names, dataset.dtypes, strict=True), 1)

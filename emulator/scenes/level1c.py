@@ -235,8 +235,7 @@ def _band(name: str, path: Path, index: int, nodata: int | None) -> StoredBand:
         with rasterio.open(path, driver="JP2OpenJPEG") as dataset:
             if dataset.crs is None:
                 raise UnreadableScene(f"{path.name} has no coordinate reference system")
-            t = dataset.transform
-            grid = (t.a, t.b, t.c, t.d, t.e, t.f), dataset.width, dataset.height
+            grid = tuple(dataset.transform)[:6], dataset.width, dataset.height
             crs, dtype = dataset.crs.to_string(), dataset.dtypes[index - 1]
     except Truncated as problem:
         raise UnreadableScene(f"{path.name} is truncated ({problem}); copy it again") from None

@@ -41,6 +41,12 @@ DROPLET_ASYMMETRY, CRYSTAL_ASYMMETRY = 0.85, 0.77
 #: Share of a large particle's cross-section that absorption can take at most, and the rate by its
 #: absorption times radius (geometrical optics; Twomey and Bohren, 1980).
 ABSORBED_AT_MOST, ABSORBED_RATE = 0.47, 1.7
+#: Reflectance factor overhead by the streams' albedo: of a thick layer, by the sun's cosine (level,
+#: slope), and the rate at which scaled depth gets there; fitted to Monte Carlo calculations.
+TOWARDS_NADIR = (0.62, 0.46, 0.6)
+#: The same ratio of a thin layer: of Henyey and Greenstein's phase function, of aerosol (AERONET;
+#: Dubovik et al., 2002), and of clouds, whose rainbow, glory and rough crystals throw back more.
+HENYEY_GREENSTEIN_BACKWARD, AEROSOL_BACKWARD, CLOUD_BACKWARD = 0.3, 0.5, 0.65
 #: Below this the albedo of scattering is held: the formulas need some absorption.
 CONSERVATIVE = 1e-6
 _B10 = list(BANDS).index("B10")
@@ -69,7 +75,10 @@ class Layer(NamedTuple):
 
 
 def over(top: Layer, bottom: Layer) -> Layer:
-    """Return two layers as one (the adding method, without directions; van de Hulst, 1980)."""
+    """Return two layers as one (the adding method, without directions; van de Hulst, 1980).
+
+    Good for thin layers: that diffuse light takes longer ways than `up` is left out.
+    """
     again = 1 / (1 - top.albedo * bottom.albedo)
     return Layer(
         top.reflectance + top.down * bottom.reflectance * top.up * again,
@@ -90,12 +99,13 @@ def scatter(
     albedo: np.ndarray,
     asymmetry: np.ndarray,
     cos_sun: np.ndarray,
-    towards_nadir: float | np.ndarray = 1.0,
+    backward: float | np.ndarray = HENYEY_GREENSTEIN_BACKWARD,
 ) -> Layer:
     """Return a layer of particles: two streams, delta-Eddington (Meador and Weaver, 1980).
 
-    `depth` is its optical depth, `albedo` that of one scattering. `towards_nadir` is the ratio of
-    the reflectance factor at the sensor to the layer's albedo.
+    `depth` is its optical depth, `albedo` that of one scattering. The reflectance factor seen from
+    overhead is the streams' albedo times `backward` for a thin layer, since backward is where
+    particles scatter least; a thick one evens that out (`TOWARDS_NADIR`).
     """
     forward = asymmetry**2
     depth = depth * (1 - albedo * forward)
@@ -108,12 +118,20 @@ def scatter(
     reflected, down = streams.beam(cos_sun)
     _, up = streams.beam(np.ones(()))
     return Layer(
-        np.maximum(reflected, 0) * towards_nadir,
+        np.maximum(reflected, 0) * _towards_nadir(depth, cos_sun, backward),
         np.clip(down, 0, 1),
         np.exp(-depth / cos_sun),
         np.clip(up, 0, 1),
         np.clip(streams.diffuse(), 0, 1),
     )
+
+
+def _towards_nadir(
+    depth: np.ndarray, cos_sun: np.ndarray, backward: float | np.ndarray
+) -> np.ndarray:
+    level, slope, rate = TOWARDS_NADIR
+    thick = level + slope * cos_sun
+    return thick - (thick - backward) * np.exp(-rate * depth)
 
 
 class _Streams(NamedTuple):
@@ -161,14 +179,15 @@ class _Streams(NamedTuple):
 def molecules(pressure: np.ndarray, cos_sun: np.ndarray) -> Layer:
     """Return the air itself, `pressure` of it as a share of the whole, seen from overhead.
 
-    One scattering with Rayleigh's phase function, more by a factor that fits 6S's tables within
-    some 3 %; transmission of 6S (Vermote et al., 1997).
+    One scattering with Rayleigh's phase function, more of them by a factor fitted to a Monte Carlo
+    calculation (within 4 %, tests/emulator/test_optics.py); transmission of 6S (Vermote et al.,
+    1997).
     """
     depth = RAYLEIGH_DEPTH * pressure
     phase = 0.75 * (1 + cos_sun**2)
     once = phase * (1 - np.exp(-depth * (1 / cos_sun + 1))) / (4 * (cos_sun + 1))
     return Layer(
-        once * (1 + depth),
+        once * (1 + depth * (0.6 + 0.5 / cos_sun)),
         _rayleigh_transmission(depth, cos_sun),
         np.exp(-depth / cos_sun),
         _rayleigh_transmission(depth, np.ones(())),
@@ -185,9 +204,6 @@ def aerosol(depth_550: np.ndarray, kind: np.ndarray, cos_sun: np.ndarray) -> Lay
     """Return a layer of aerosol; `kind` (…) is an index into `AEROSOLS`.
 
     Its depth falls as wavelength^-exponent (Ångström, 1929).
-
-    A thin layer reflects less towards the sensor than all round: backward is where particles
-    scatter least (phase functions of AERONET; Dubovik et al., 2002). A thick one evens that out.
     """
     exponent, first, last, asymmetry = (
         np.array(column)[kind][..., None] for column in zip(*AEROSOLS.values(), strict=True)
@@ -195,8 +211,7 @@ def aerosol(depth_550: np.ndarray, kind: np.ndarray, cos_sun: np.ndarray) -> Lay
     place = (WAVELENGTH_NM - WAVELENGTH_NM[0]) / (WAVELENGTH_NM[-1] - WAVELENGTH_NM[0])
     albedo = first + (last - first) * place
     depth = depth_550 * (550 / WAVELENGTH_NM) ** exponent
-    towards_nadir = 1 - 0.55 * np.exp(-depth)
-    return scatter(depth, albedo, asymmetry, cos_sun, towards_nadir)
+    return scatter(depth, albedo, asymmetry, cos_sun, AEROSOL_BACKWARD)
 
 
 def cloud(
@@ -205,7 +220,7 @@ def cloud(
     droplet_m: np.ndarray,
     crystal_m: np.ndarray,
     cos_sun: np.ndarray,
-    towards_nadir: float | np.ndarray = 1.0,
+    backward: float | np.ndarray = CLOUD_BACKWARD,
 ) -> Layer:
     """Return a cloud of droplets and a share of `ice` crystals, effective radii in m."""
     droplets = _absorbed(WATER_ABSORPTION, droplet_m)
@@ -214,7 +229,7 @@ def cloud(
     asymmetry = DROPLET_ASYMMETRY + ice * (CRYSTAL_ASYMMETRY - DROPLET_ASYMMETRY)
     # What absorbs scatters forward the more: diffraction is left.
     asymmetry = asymmetry + (1 - albedo) * (1 - asymmetry)
-    return scatter(depth, albedo, asymmetry, cos_sun, towards_nadir)
+    return scatter(depth, albedo, asymmetry, cos_sun, backward)
 
 
 def _absorbed(imaginary: np.ndarray, radius: np.ndarray) -> np.ndarray:

@@ -97,8 +97,8 @@ class Acquisition:
         view |= {f"MEAN_INCIDENCE_AZIMUTH_ANGLE_{band}": orbit.view_azimuth for band in BANDS}
         return {
             "system:index": self.id,
-            "system:time_start": _milliseconds(self.time),
-            "system:time_end": _milliseconds(self.time),
+            "system:time_start": to_milliseconds(self.time.isoformat()),
+            "system:time_end": to_milliseconds(self.time.isoformat()),
             "MGRS_TILE": self.tile,
             "SPACECRAFT_NAME": f"Sentinel-2{orbit.spacecraft}",
             "SENSING_ORBIT_NUMBER": orbit.number,
@@ -108,7 +108,7 @@ class Acquisition:
             "PRODUCT_ID": f"S2{orbit.spacecraft}_MSIL1C_{sensed}_N{BASELINE.replace('.', '')}_"
             f"R{orbit.number:03d}_T{self.tile}_{_stamp(self.generated)}",
             "PROCESSING_BASELINE": BASELINE,
-            "GENERATION_TIME": _milliseconds(self.generated),
+            "GENERATION_TIME": to_milliseconds(self.generated.isoformat()),
             "MEAN_SOLAR_ZENITH_ANGLE": zenith,
             "MEAN_SOLAR_AZIMUTH_ANGLE": azimuth,
             "CLOUDY_PIXEL_PERCENTAGE": cloudy_percentage,
@@ -155,7 +155,3 @@ def sun(time: datetime, lon: float, lat: float) -> tuple[float, float]:
 
 def _stamp(time: datetime) -> str:
     return time.strftime("%Y%m%dT%H%M%S")
-
-
-def _milliseconds(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

@@ -11,12 +11,13 @@ ECMWF_ERA5_LAND_DAILY_AGGR.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
+from emulator.clock import to_milliseconds
 from emulator.scenes.atmosphere import Sky
 
 WEATHER_COLLECTION = "ECMWF/ERA5_LAND/DAILY_AGGR"
@@ -60,8 +61,7 @@ class Day:
     @property
     def start_ms(self) -> int:
         """The day's start, UTC, in ms since 1970."""
-        day = datetime(self.date.year, self.date.month, self.date.day, tzinfo=UTC)
-        return int(day.timestamp() * 1000)
+        return to_milliseconds(self.date.isoformat())
 
     def bands(self, latitudes: np.ndarray) -> np.ndarray:
         """Return `WEATHER_BANDS` (bands, rows) at latitudes in degrees."""

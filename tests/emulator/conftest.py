@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import ee
 import pytest
 
 from emulator.client import connect
 from emulator.scenes.synthetic import write_region
 
 ROOT = Path(__file__).parents[2]
-PROJECT = "demo-project"
 REGION_IMAGES, REGION_SIZE = 8, 96
 
 
@@ -45,6 +47,15 @@ def start(data: Path, *arguments: str) -> Running:
     running = Running(line.partition(" at ")[2].partition(" ")[0], data, process, line)
     connect(running.url)
     return running
+
+
+def end(task: ee.batch.Task, seconds: float = 30) -> dict[str, Any]:
+    """Return the status of a task when it has ended."""
+    deadline = time.monotonic() + seconds
+    while task.active():
+        assert time.monotonic() < deadline, f"not ended: {task.status()}"
+        time.sleep(0.02)
+    return task.status()
 
 
 @pytest.fixture(scope="session")

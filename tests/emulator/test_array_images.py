@@ -1,12 +1,12 @@
 """Harmonic regression with array images, as a gap filling of seasons uses it."""
 
 import math
-import time
 
 import ee
 import numpy as np
 import pytest
 from conformance.cases import Grid, pixels
+from conftest import end
 
 pytestmark = pytest.mark.usefixtures("ee_emulator")
 
@@ -118,7 +118,6 @@ def test_an_image_of_arrays_cannot_be_exported():
     asset = "projects/demo-project/assets/arrays"
     task = ee.batch.Export.image.toAsset(image, "arrays", asset, region=region, scale=10)
     task.start()
-    while task.active():
-        time.sleep(0.05)
-    assert task.status()["state"] == "FAILED"
-    assert "array" in task.status()["error_message"]
+    status = end(task)
+    assert status["state"] == "FAILED"
+    assert "array" in status["error_message"]

@@ -117,9 +117,9 @@ def test_update_mask_changes_only_what_it_names(folder):
 
 def test_update_mask_sets_and_deletes_times(folder):
     ee.data.updateAsset(folder, {"start_time": "2018-01-01T00:00:00Z"}, ["start_time"])
-    assert ee.data.getAsset(folder)["startTime"] == "2018-01-01T00:00:00.000000Z"
+    assert ee.data.getAsset(folder)["startTime"] == "2018-01-01T00:00:00Z"
     ee.data.updateAsset(folder, {"properties": {"k": 1}}, ["properties"])
-    assert ee.data.getAsset(folder)["startTime"] == "2018-01-01T00:00:00.000000Z"
+    assert ee.data.getAsset(folder)["startTime"] == "2018-01-01T00:00:00Z"
     ee.data.updateAsset(folder, {}, ["startTime"])
     assert "startTime" not in ee.data.getAsset(folder)
 

@@ -33,20 +33,20 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def one_scene(region: Path, tmp_path: Path):
-    """A function that makes a folder of one scene of its own pixels and properties."""
+def scenes(region: Path, tmp_path: Path):
+    """A function that makes a folder of scenes, each of its own pixels and properties."""
 
-    def make(values: dict[str, float] | None = None, **properties: object) -> Path:
+    def make(values: list[dict[str, float]], **properties: list[object]) -> Path:
         manifest = json.loads((region / "scenes/scenes.json").read_text())
-        scene = manifest["scenes"][0]
-        scene["properties"] |= properties
-        path = tmp_path / scene["file"]
-        shutil.copy(region / "scenes" / scene["file"], path)
-        if values is not None:
+        entries = manifest["scenes"][: len(values)]
+        for position, (scene, numbers) in enumerate(zip(entries, values, strict=True)):
+            scene["properties"] |= {name: column[position] for name, column in properties.items()}
+            path = tmp_path / scene["file"]
+            shutil.copy(region / "scenes" / scene["file"], path)
             with rasterio.open(path, "r+") as dataset:
                 for index, name in enumerate(BANDS, 1):
-                    dataset.write(np.full((SIZE, SIZE), values.get(name, 500), "u2"), index)
-        (tmp_path / "scenes.json").write_text(json.dumps(manifest | {"scenes": [scene]}))
+                    dataset.write(np.full((SIZE, SIZE), numbers.get(name, 500), "u2"), index)
+        (tmp_path / "scenes.json").write_text(json.dumps(manifest | {"scenes": entries}))
         return tmp_path
 
     return make
@@ -57,8 +57,8 @@ def grid(metres: int = 10) -> Grid:
     return Grid(side, side, CRS, (metres, 0, ORIGIN[0], 0, -metres, ORIGIN[1]))
 
 
-def only_image() -> ee.Image:
-    return ee.Image(ee.ImageCollection(S2).first())
+def image(position: int = 0) -> ee.Image:
+    return ee.Image(ee.ImageCollection(S2).toList(1, position).get(0))
 
 
 @needs_real
@@ -72,80 +72,69 @@ def test_pixels_of_10_m_are_the_files_whatever_the_bands_own_grid(start_emulator
         assert np.array_equal(np.stack([got[name] for name in BANDS]), expected)
 
 
-@pytest.mark.parametrize("metres", [20, 60, 120, 240])
-def test_coarser_pixels_are_means_of_the_bands_own(one_scene, start_emulator, metres: int) -> None:
-    folder = one_scene()
-    [path] = folder.glob("*.tif")
-    with rasterio.open(path) as dataset:
+def test_coarser_pixels_are_means_of_the_bands_own(region: Path, start_emulator) -> None:
+    folder = region / "scenes"
+    with rasterio.open(min(folder.glob("*.tif"))) as dataset:
         fine = dict(zip(BANDS, dataset.read().astype(float), strict=True))
     start_emulator("--scenes", str(folder))
-    # The level whose pixels, 2^n of the band's own, are the wanted ones or the next smaller.
-    for name in ("B4", "B11", "B1"):
-        own = BANDS[name][1]
-        if metres < own or (metres // own) & (metres // own - 1):
-            continue
+    # Pixels that are 2^n of the band's own.
+    levels = {"B4": (20, 40, 80), "B11": (20, 40, 80), "B1": (60, 120, 240)}
+    for name, metres in ((name, metres) for name, sizes in levels.items() for metres in sizes):
         side, times = SIZE * 10 // metres, metres // 10
         expected = fine[name].reshape(side, times, side, times).mean(axis=(1, 3))
-        got = pixels(only_image().select(name), grid(metres))[name]
-        assert np.array_equal(got, np.rint(expected)), name
+        got = pixels(image().select(name), grid(metres))[name]
+        assert np.array_equal(got, np.rint(expected)), (name, metres)
 
 
-@pytest.mark.parametrize(
-    ("reflectance", "expected"),
-    [
-        ({}, 0),
-        ({"B2": 4000, "B11": 3000}, OPAQUE),
-        ({"B2": 8000, "B3": 8000, "B8": 8000, "B11": 800}, 0),  # snow
-        ({"B10": 200}, CIRRUS),
-        ({"B2": 4000, "B11": 3000, "B10": 200}, OPAQUE),
-    ],
-)
-def test_qa60_is_classified_from_reflectance(
-    one_scene, start_emulator, reflectance: dict[str, float], expected: int
-) -> None:
-    start_emulator("--scenes", str(one_scene({"B10": 10} | reflectance)))
-    for _ in range(2):  # computed, then read
-        assert (pixels(only_image().select("QA60"), grid(60))["QA60"] == expected).all()
+def test_qa60_is_classified_from_reflectance(scenes, start_emulator) -> None:
+    reflectance = [
+        {},
+        {"B2": 4000, "B11": 3000},
+        {"B2": 8000, "B3": 8000, "B8": 8000, "B11": 800},  # snow
+        {"B10": 200},
+        {"B2": 4000, "B11": 3000, "B10": 200},
+    ]
+    start_emulator("--scenes", str(scenes([{"B10": 10} | values for values in reflectance])))
+    for position, expected in enumerate([0, OPAQUE, 0, CIRRUS, OPAQUE]):
+        for _ in range(2):  # computed, then read
+            got = pixels(image(position).select("QA60"), grid(60))["QA60"]
+            assert (got == expected).all(), reflectance[position]
 
 
-@pytest.mark.parametrize(
-    ("day", "qa60", "classified"),
-    [
-        ("2022-01-31", True, False),
-        ("2022-02-01", False, False),
-        ("2024-02-27", False, False),
-        ("2024-02-28", True, True),
-    ],
-)
-def test_quality_bands_have_pixels_when_the_catalogue_says(
-    one_scene, start_emulator, day: str, qa60: bool, classified: bool
-) -> None:
+def test_quality_bands_have_pixels_when_the_catalogue_says(scenes, start_emulator) -> None:
     snow = {"B2": 8000, "B3": 8000, "B8": 8000, "B10": 10, "B11": 800}
-    sensed = np.datetime64(day, "ms").astype(int).item()
-    start_emulator("--scenes", str(one_scene(snow, **{"system:time_start": sensed})))
-    image = only_image().select("QA60", "MSK_CLASSI.*")
-    valid, values = pixels(image.mask(), grid(60)), pixels(image, grid(60))
-    assert (valid["QA60"] == qa60).all()
-    assert (valid["MSK_CLASSI_SNOW_ICE"] == classified).all()
-    assert (values["MSK_CLASSI_SNOW_ICE"] == classified).all()
-    assert not values["MSK_CLASSI_OPAQUE"].any()
+    days = {  # whether there is QA60, and MSK_CLASSI_*
+        "2022-01-31": (True, False),
+        "2022-02-01": (False, False),
+        "2024-02-27": (False, False),
+        "2024-02-28": (True, True),
+    }
+    sensed = np.array(list(days), "datetime64[ms]").astype(int).tolist()
+    start_emulator("--scenes", str(scenes([snow] * 4, **{"system:time_start": sensed})))
+    for position, (day, (qa60, classified)) in enumerate(days.items()):
+        bands = image(position).select("QA60", "MSK_CLASSI.*")
+        valid, values = pixels(bands.mask(), grid(60)), pixels(bands, grid(60))
+        assert (valid["QA60"] == qa60).all(), day
+        assert (valid["MSK_CLASSI_SNOW_ICE"] == classified).all(), day
+        assert (values["MSK_CLASSI_SNOW_ICE"] == classified).all(), day
+        assert not values["MSK_CLASSI_OPAQUE"].any(), day
 
 
-def test_a_changed_scene_is_classified_anew(one_scene, start_emulator) -> None:
+def test_a_changed_scene_is_classified_anew(scenes, start_emulator) -> None:
     for values, expected in (({"B10": 10}, 0), ({"B10": 200}, CIRRUS)):
-        running = start_emulator("--scenes", str(one_scene(values)))
-        assert (pixels(only_image().select("QA60"), grid(60))["QA60"] == expected).all()
+        running = start_emulator("--scenes", str(scenes([values])))
+        assert (pixels(image().select("QA60"), grid(60))["QA60"] == expected).all()
         running.kill()
 
 
 # Cloud probability
 
 
-def test_without_s2cloudless_there_is_no_cloud_probability(one_scene, start_emulator) -> None:
+def test_without_s2cloudless_there_is_no_cloud_probability(region: Path, start_emulator) -> None:
     try:
         import s2cloudless  # noqa: F401
     except ImportError:
-        start_emulator("--scenes", str(one_scene()))
+        start_emulator("--scenes", str(region / "scenes"))
         with pytest.raises(ee.EEException, match=f"'{PROBABILITY}' not found"):
             ee.ImageCollection(PROBABILITY).size().getInfo()
     else:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import requests
-
-from tests.emulator.test_tasks import end
+from conftest import end
 
 ROOT = "projects/demo-project/assets"
 PROJECT = "demo-project"

@@ -7,9 +7,10 @@ import ee
 import googleapiclient.http
 import pytest
 import requests
+from conftest import end
 
 from emulator.faults import Fault, Faults, InvalidFaults, load
-from tests.emulator.test_tasks import end, export
+from tests.emulator.test_tasks import export
 
 PROJECT = "demo-project"
 ROOT = f"projects/{PROJECT}/assets"

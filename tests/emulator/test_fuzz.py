@@ -15,11 +15,11 @@ import conformance
 import ee
 import pytest
 import requests
-from conftest import PROJECT, Running
+from conftest import Running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator import engine, registry
+from emulator import PROJECT, engine, registry
 
 assert engine  # registers the algorithms
 

@@ -5,8 +5,9 @@ from typing import Any
 import ee
 import pytest
 import requests
-from conftest import PROJECT, Running
+from conftest import Running
 
+from emulator import PROJECT
 from emulator.errors import EarthEngineError
 from emulator.graph import on_deep_stack
 

@@ -115,8 +115,8 @@ def test_image_has_the_pixels_times_properties_and_footprint(bucket, name):
     assert operation["metadata"]["type"] == "INGEST_IMAGE"
     assert operation["metadata"]["description"] == f'Ingest image: "{name}"'
     asset = ee.data.getAsset(name)
-    assert asset["startTime"] == "1980-01-31T00:00:00.000000Z"
-    assert asset["endTime"] == "1980-02-01T00:00:00.000000Z"
+    assert asset["startTime"] == "1980-01-31T00:00:00Z"
+    assert asset["endTime"] == "1980-02-01T00:00:00Z"
     assert asset["properties"] == {"cloud": 0.5, "sensor": "MSI"}
     [band] = asset["bands"]
     assert band["id"] == "b1"
@@ -290,7 +290,8 @@ def test_second_ingestion_of_a_name_fails(bucket, name):
         ({"tilesets": [{"sources": [{"uris": []}]}]}, "needs a URI"),
         ({"bands": [{"id": "a", "tilesetId": "x"}]}, "no tileset with ID 'x'"),
         ({"bands": [{"id": "a"}, {"id": "a"}]}, "different IDs"),
-        ({"bands": [{"id": "a", "pyramidingPolicy": "MAX"}]}, "pyramidingPolicy"),
+        ({"bands": [{"id": "a", "pyramidingPolicy": "LEAST"}]}, "pyramidingPolicy"),
+        ({"bands": [{"id": "a", "pyramidingPolicy": "MAX"}]}, "MAX is not implemented"),
         ({"footprint": {"points": [{"x": 1, "y": 1}, {"x": 2, "y": 2}]}}, "last point"),
         ({"maskBands": [{"tilesetId": ""}, {"tilesetId": ""}]}, "one mask band"),
         ({"startTime": "yesterday"}, "startTime"),
@@ -350,7 +351,7 @@ def test_external_image_is_read_where_it_is(bucket, name):
     assert ee.data.startExternalImageIngestion(manifest) == {"name": name}
     asset = ee.data.getAsset(name)
     assert [band["id"] for band in asset["bands"]] == ["vis-red", "vis-green"]
-    assert asset["startTime"] == "2016-01-01T00:00:00.000000Z"
+    assert asset["startTime"] == "2016-01-01T00:00:00Z"
     [location] = asset["tilesets"][0]["sources"][0]["uris"]
     assert location.startswith(f"{source}#")
     assert np.array_equal(pixels(name)["vis-green"], data + 1)
@@ -425,6 +426,16 @@ def test_table_has_geometries_of_a_column(bucket, name):
     assert features[0]["geometry"]["coordinates"] == square["coordinates"]
     assert features[1]["geometry"] == {"type": "Point", "coordinates": [3, 4]}
     assert features[1]["properties"] == {"id": 2}
+
+
+@pytest.mark.parametrize("text", ["here", '{"type": "Point"}', '{"a":' * 100_000, "POINT (1"])
+def test_what_is_no_geometry_is_named(bucket, name, text):
+    path = bucket / "odd.csv"
+    path.write_text(f"id;shape\n1;{text}\n")
+    source = {"uris": [uri(path)], "csvDelimiter": ";", "csvQualifier": "|"}
+    source["primaryGeometryColumn"] = "shape"
+    operation = ended(ee.data.startTableIngestion("", {"name": name, "sources": [source]}))
+    assert f"in '{uri(path)}' is not a geometry" in operation["error"]["message"]
 
 
 def test_table_of_projected_coordinates(bucket, name):

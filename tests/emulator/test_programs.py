@@ -1,7 +1,6 @@
 """Programs as they were written for Earth Engine in 2019, run through the client."""
 
 import json
-import time
 import uuid
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import ee
 import numpy as np
 import pytest
 import rasterio
+from conftest import end
 
 ROOT = "projects/demo-project/assets"
 BANDS = ["B2", "B3", "B4", "B8", "B10", "B11"]
@@ -136,9 +136,7 @@ def test_multitemporal_cloud_mask_of_2019(start_emulator, scenes: Path) -> None:
         crsTransform=[PIXEL, 0, ORIGIN[0], 0, -PIXEL, ORIGIN[1]],
     )
     task.start()
-    while task.active():
-        time.sleep(0.1)
-    assert task.status().get("error_message") is None
+    assert end(task, seconds=120)["state"] == "COMPLETED"
 
     expected = np.zeros((SIDE, SIDE), bool)
     expected[CLOUD] = True
@@ -176,9 +174,7 @@ def test_classifier_is_exported_and_loaded() -> None:
     forest = ee.Classifier.smileRandomForest(20).train(samples, "c", ["a", "b"])
     task = ee.batch.Export.classifier.toAsset(forest, "forest", name)
     task.start()
-    while task.active():
-        time.sleep(0.1)
-    assert task.status().get("error_message") is None
+    assert end(task)["state"] == "COMPLETED"
     assert ee.data.getAsset(name)["type"] == "CLASSIFIER"
     answers = [
         samples.classify(classifier.setOutputMode("PROBABILITY"))

@@ -11,13 +11,14 @@ import pytest
 import rasterio
 from affine import Affine
 
-from emulator import raster
+from emulator import grids, raster
+from emulator.band_files import stored_band, write_bands
 from emulator.errors import EarthEngineError
 from emulator.stored import StoredBand
 
 UTM = "EPSG:32633"
 TRANSFORM = (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_100_000.0)
-GRID = raster.Grid(UTM, TRANSFORM)
+GRID = grids.Grid(UTM, TRANSFORM)
 SIZE = 64
 
 
@@ -40,18 +41,18 @@ def stored(tmp_path, values):
 
 
 def _read(stored, box):
-    [pixels] = raster.read(raster.Image([raster.stored_band(stored)]), box)
+    [pixels] = raster.read(raster.Image([stored_band(stored)]), box)
     return pixels
 
 
 def test_the_own_grid_comes_back_pixel_by_pixel(stored, values):
-    data, mask = _read(stored, raster.PixelBox(GRID, SIZE, SIZE))
+    data, mask = _read(stored, grids.PixelBox(GRID, SIZE, SIZE))
     assert np.array_equal(data, values)
     assert np.array_equal(mask, (values > 0).astype("float32"))
 
 
 def test_a_box_that_reaches_outside_is_masked_there(stored, values):
-    data, mask = _read(stored, raster.PixelBox(GRID, 10, 10, x=-5, y=SIZE - 5))
+    data, mask = _read(stored, grids.PixelBox(GRID, 10, 10, x=-5, y=SIZE - 5))
     assert np.array_equal(data[:5, 5:], values[-5:, :5])
     assert mask[:5, 5:].all()
     assert mask.sum() == 25
@@ -61,8 +62,8 @@ def test_another_projection_takes_the_nearest_pixel(stored, values):
     degree = 1e-4
     to_lonlat = pyproj.Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
     west, north = to_lonlat.transform(500_100, 5_099_900)
-    grid = raster.Grid("EPSG:4326", (degree, 0.0, west, 0.0, -degree, north))
-    data, mask = _read(stored, raster.PixelBox(grid, 30, 20))
+    grid = grids.Grid("EPSG:4326", (degree, 0.0, west, 0.0, -degree, north))
+    data, mask = _read(stored, grids.PixelBox(grid, 30, 20))
     x, y = np.meshgrid(
         west + degree * (np.arange(30) + 0.5), north - degree * (np.arange(20) + 0.5)
     )
@@ -77,8 +78,8 @@ def test_another_projection_takes_the_nearest_pixel(stored, values):
 
 
 def test_coarser_pixels_are_means_of_the_valid_ones(stored, values):
-    coarse = raster.Grid(UTM, (40.0, 0.0, 500_000.0, 0.0, -40.0, 5_100_000.0))
-    data, mask = _read(stored, raster.PixelBox(coarse, SIZE // 4, SIZE // 4))
+    coarse = grids.Grid(UTM, (40.0, 0.0, 500_000.0, 0.0, -40.0, 5_100_000.0))
+    data, mask = _read(stored, grids.PixelBox(coarse, SIZE // 4, SIZE // 4))
     blocks = np.where(values > 0, values, np.nan).reshape(SIZE // 4, 4, SIZE // 4, 4)
     assert np.array_equal(data, np.rint(np.nanmean(blocks, axis=(1, 3))))
     assert np.array_equal(mask, (~np.isnan(blocks)).mean(axis=(1, 3)).astype("float32"))
@@ -86,18 +87,18 @@ def test_coarser_pixels_are_means_of_the_valid_ones(stored, values):
 
 def test_a_scale_between_levels_reads_the_finer_one(stored):
     # https://developers.google.com/earth-engine/guides/scale
-    finer = raster.Grid(UTM, (20.0, 0.0, 500_000.0, 0.0, -20.0, 5_100_000.0))
-    between = raster.Grid(UTM, (30.0, 0.0, 500_000.0, 0.0, -30.0, 5_100_000.0))
-    level = _read(stored, raster.PixelBox(finer, SIZE // 2, SIZE // 2)).data
-    got = _read(stored, raster.PixelBox(between, 20, 20)).data
+    finer = grids.Grid(UTM, (20.0, 0.0, 500_000.0, 0.0, -20.0, 5_100_000.0))
+    between = grids.Grid(UTM, (30.0, 0.0, 500_000.0, 0.0, -30.0, 5_100_000.0))
+    level = _read(stored, grids.PixelBox(finer, SIZE // 2, SIZE // 2)).data
+    got = _read(stored, grids.PixelBox(between, 20, 20)).data
     nearest = np.floor((np.arange(20) + 0.5) * 30 / 20).astype(int)
     assert np.array_equal(got, level[np.ix_(nearest, nearest)])
 
 
 def test_what_is_written_comes_back(stored, tmp_path):
-    image = raster.Image([raster.stored_band(stored), raster.stored_band(stored).renamed("a/b.c")])
-    box = raster.PixelBox(GRID, 40, 30, x=5, y=1)
-    written = raster.write_bands(image, box, tmp_path, {".default": "MODE", "B": "SAMPLE"})
+    image = raster.Image([stored_band(stored), stored_band(stored).renamed("a/b.c")])
+    box = grids.PixelBox(GRID, 40, 30, x=5, y=1)
+    written = write_bands(image, box, tmp_path, {".default": "MODE", "B": "SAMPLE"})
     assert [band.pyramiding for band in written] == ["SAMPLE", "MODE"]
     assert [band.transform for band in written] == [box.transform] * 2
     assert len({band.path for band in written}) == 2
@@ -111,9 +112,8 @@ def test_what_is_written_comes_back(stored, tmp_path):
 
 def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeypatch):
     monkeypatch.setattr(raster, "TILE", 16)
-    monkeypatch.setattr(raster.PixelBox.tiles, "__defaults__", (16,))
-    box = raster.PixelBox(GRID, SIZE, SIZE)
-    source = raster.stored_band(stored)
+    box = grids.PixelBox(GRID, SIZE, SIZE)
+    source = stored_band(stored)
     shares = np.random.default_rng(1).random((SIZE, SIZE)).astype("float32")
     shares[:20], shares[20:24] = 1, 0  # the first tiles have no fractions
 
@@ -124,16 +124,16 @@ def test_fractional_masks_are_kept_in_steps_of_a_255th(stored, tmp_path, monkeyp
         )
 
     faded = source.derived(fade, [source])
-    [written] = raster.write_bands(raster.Image([faded]), box, tmp_path, {})
+    [written] = write_bands(raster.Image([faded]), box, tmp_path, {})
     back = _read(written, box)
     expected = _read(stored, box).mask * shares
     assert np.array_equal(back.mask > 0, expected > 0)
     assert np.abs(back.mask - expected).max() <= 1 / 255
 
 
-def test_tiles_make_up_the_whole(stored, monkeypatch):
-    image = raster.Image([raster.stored_band(stored)])
-    box = raster.PixelBox(GRID, SIZE, SIZE)
+def test_tiles_make_up_the_whole(stored):
+    image = raster.Image([stored_band(stored)])
+    box = grids.PixelBox(GRID, SIZE, SIZE)
     [whole] = raster.read(image, box)
     tiles = list(box.tiles(24))
     assert sum(tile.width * tile.height for tile in tiles) == SIZE**2
@@ -149,16 +149,16 @@ def test_a_band_with_two_users_is_computed_once_for_a_tile():
         calls.append(box)
         return raster.Pixels(np.ones(box.shape), raster.ones(box.shape))
 
-    shared = raster.Band("s", raster.DOUBLE, raster.DEFAULT_GRID, compute)
+    shared = raster.Band("s", raster.DOUBLE, grids.DEFAULT_GRID, compute)
     users = [raster.pointwise(shared, [shared, shared], np.add) for _ in range(3)]
-    raster.read(raster.Image(users), raster.PixelBox(raster.DEFAULT_GRID, 4, 4))
+    raster.read(raster.Image(users), grids.PixelBox(grids.DEFAULT_GRID, 4, 4))
     assert len(calls) == 1
 
 
 def test_scales_of_grids():
     assert GRID.scale == pytest.approx(10)
-    assert raster.Grid("EPSG:4326").scale == pytest.approx(111319.49079327358)
-    assert raster.Grid("EPSG:3857").at_scale(30).transform == (30, 0, 0, 0, -30, 0)
+    assert grids.Grid("EPSG:4326").scale == pytest.approx(111319.49079327358)
+    assert grids.Grid("EPSG:3857").at_scale(30).transform == (30, 0, 0, 0, -30, 0)
 
 
 def test_an_unbounded_image_has_no_export_grid():
@@ -167,8 +167,8 @@ def test_an_unbounded_image_has_no_export_grid():
 
 
 def test_the_footprint_is_the_outline_of_the_box():
-    box = raster.PixelBox(GRID, SIZE, SIZE)
-    [ring] = raster.footprint(raster.Image([]), box)["coordinates"]
+    box = grids.PixelBox(GRID, SIZE, SIZE)
+    [ring] = grids.footprint(box)["coordinates"]
     area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*zip(*ring, strict=True))
     scale = 0.9996  # of the UTM projection on its central meridian
     assert area == pytest.approx((SIZE * 10 / scale) ** 2, rel=1e-4)

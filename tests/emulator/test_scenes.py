@@ -300,3 +300,25 @@ def test_scenes_are_numbered_and_timed_as_the_catalogue_does(region: Path) -> No
     assert min(cloudy) >= 0
     assert max(cloudy) <= 100
     assert np.std(cloudy) > 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "month", "zenith", "class_of_its_own"),
+    [("winter", {1, 2, 3}, 50, Truth.SNOW), ("desert", {5, 7}, 20, None), ("coast", {6}, 20, None)],
+)
+def test_other_kinds_of_region(
+    tmp_path: Path, kind: str, month: set[int], zenith: float, class_of_its_own: Truth | None
+) -> None:
+    folder = load_folder(write_region(tmp_path, images=12, size=64, kind=kind))
+    assert min(i.properties["MEAN_SOLAR_ZENITH_ANGLE"] for i in folder.images) > zenith
+    truth = np.stack(
+        [read(image.bands[0].path)[0] for image in load_folder(tmp_path / "truth").images]
+    )
+    snow = (truth == Truth.SNOW).mean()
+    assert (snow > 0.1) == (class_of_its_own is Truth.SNOW)
+    assert month & {int(image.id.rpartition("/")[2][4:6]) for image in folder.images}
+
+
+def test_an_unknown_kind_of_region_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kind is 'moon'; it must be one of foothills, winter"):
+        write_region(tmp_path, kind="moon")

@@ -6,15 +6,16 @@ import uuid
 import ee
 import pytest
 import requests
+from conftest import end
 from google.oauth2.credentials import Credentials
 
 from emulator.database import Database
 from emulator.errors import EarthEngineError
+from emulator.faults import Faults
 from emulator.tasks import SCHEMA, TaskQueue, Workers
 
 ROOT = "projects/demo-project/assets"
 REGION = [0, 0, 1000, 500]
-ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
 
 def export(name, image=None, **options):
@@ -26,17 +27,6 @@ def export(name, image=None, **options):
     } | options
     image = ee.Image.constant(7).toByte() if image is None else image
     return ee.batch.Export.image.toAsset(image, name, f"{ROOT}/{name}", **options)
-
-
-def end(task, seconds=30):
-    """Return the status of a task when it has ended."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        status = task.status()
-        if status["state"] in ENDED:
-            return status
-        time.sleep(0.02)
-    raise AssertionError(f"not ended: {status}")
 
 
 @pytest.fixture
@@ -53,7 +43,7 @@ def test_export_makes_an_image_asset(name):
     assert end(task)["state"] == "COMPLETED"
     asset = ee.data.getAsset(f"{ROOT}/{name}")
     assert asset["properties"] == {"key": "value"}
-    assert asset["startTime"] == "2018-01-01T00:00:00.000000Z"
+    assert asset["startTime"] == "2018-01-01T00:00:00Z"
     assert int(asset["sizeBytes"]) > 0
     [band] = asset["bands"]
     assert band["id"] == "seven"
@@ -61,6 +51,14 @@ def test_export_makes_an_image_asset(name):
     assert band["pyramidingPolicy"] == "MODE"
     assert band["grid"]["dimensions"] == {"width": 100, "height": 50}
     assert band["grid"]["affineTransform"]["translateY"] == 500
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"), [("max", "not implemented"), ("least", "Invalid pyramiding policy")]
+)
+def test_pyramiding_policies_are_checked_at_once(name, policy, message):
+    with pytest.raises(ee.EEException, match=message):
+        export(name, ee.Image.constant(7), pyramidingPolicy={".default": policy}).start()
 
 
 def test_exported_pixels_are_read_back(name):
@@ -339,13 +337,14 @@ def test_exports_without_pixels_take_the_time_of_the_model(start_emulator):
     for task in tasks:
         task.start()
     seconds = 30 + 2e-6 * 100 * 50 * 10
-    for task in tasks:
-        status = end(task)
+    statuses = [end(task) for task in tasks]
+    for status in statuses:
         taken = (status["update_timestamp_ms"] - status["start_timestamp_ms"]) / 1000
         assert seconds <= taken < 3 * seconds
         assert status["batch_eecu_usage_seconds"] == pytest.approx(1e-5 * 100 * 50 * 10, abs=0.2)
     # Two run at once: the third had to wait for a slot.
-    assert status["start_timestamp_ms"] >= status["creation_timestamp_ms"] + 1000 * seconds
+    freed = min(status["update_timestamp_ms"] for status in statuses[:2])
+    assert statuses[2]["start_timestamp_ms"] >= freed
 
 
 def test_waiting_task_without_pixels_is_cancelled_while_it_runs(start_emulator):
@@ -454,7 +453,7 @@ class Unlucky:
 def test_transient_failures_are_tried_five_times(tmp_path, failures, code, state, attempts):
     queue = TaskQueue(Database(tmp_path / "tasks.sqlite", SCHEMA), "demo-project")
     work = Unlucky(failures, EarthEngineError("It failed.", code))
-    Workers(queue, {"EXPORT_IMAGE": work.run}, 1).start()
+    Workers(queue, {"EXPORT_IMAGE": work.run}, 1).start(Faults())
     name = queue.submit("EXPORT_IMAGE", {})["name"]
     operation = queue.wait(name.rpartition("/")[2], 10)
     assert operation["metadata"]["state"] == state

@@ -545,4 +545,16 @@ CASES = [
         tolerance=0.1,
         grid=MERCATOR,
     ),
+    case(
+        "an error in a map names the element",
+        lambda: sparse().map(lambda f: f.set("r", ee.Number(f.get("p")).divide(2))),
+        Raises(r"Error in map\(ID=1\):\s+Number\.divide: Parameter 'left' is required"),
+        guide("debugging"),
+    ),
+    case(
+        "a collection without images",
+        lambda: ee.ImageCollection([]),
+        {"type": "ImageCollection", "bands": []},
+        sample("ee_list_add"),
+    ),
 ]

@@ -31,6 +31,8 @@ FORMATS = [
     ("xxxx ww", "1975 30"),
     ("YY 'yada' MM", "75 yada 07"),
     ("e EEEEEEEE", "3 Wednesday"),
+    ("YYYY GG", "1975 AD"),
+    ("z zzzz", "UTC Coordinated Universal Time"),
 ]
 PARSED = [
     ("YYYY MM dd", "2021 4 30", (2021, 4, 30)),
@@ -104,6 +106,12 @@ CASES = [
         lambda: ee.Date.parse("yyyy", "abc"),
         Raises("Date.parse"),
         described("Date.parse"),
+    ),
+    case(
+        "the hour after the last",
+        lambda: ee.Date.parse("yyyy-MM-dd HH", "2020-01-01 24"),
+        Raises("Date.parse"),
+        "https://www.joda.org/joda-time/key_format.html",
     ),
     *(
         case(f"get {u}", lambda u=u: ee.Date(MOMENT).get(u), v, library("datetime"))
@@ -267,5 +275,38 @@ CASES = [
         lambda: ee.DateRange.unbounded().isUnbounded(),
         True,
         described("DateRange.isUnbounded"),
+    ),
+    case(
+        "the long name of a time zone",
+        lambda: ee.Date(T).format("zzzz", "PST8PDT"),
+        "Pacific Daylight Time",
+        sample("ee_date_format"),
+    ),
+    case(
+        "a day of the year",
+        lambda: ee.Date("1996-060").format("YYYY-MM-dd"),
+        "1996-02-29",
+        described("Date"),
+    ),
+    case(
+        "a range of a range",
+        lambda: ee.DateRange(ee.DateRange("2017-06-24", "2017-07-24")),
+        date_range(ms(2017, 6, 24), ms(2017, 7, 24)),
+        sample("ee_filter_date"),
+    ),
+    case(
+        "units of time are long integers",
+        lambda: ee.List(
+            [
+                ee.Algorithms.ObjectType(value)
+                for value in (
+                    ee.Date(T).millis(),
+                    ee.Date(T).get("month"),
+                    ee.Date(T).getRelative("day", "year"),
+                )
+            ]
+        ),
+        ["Long"] * 3,
+        described("Date.get"),
     ),
 ]

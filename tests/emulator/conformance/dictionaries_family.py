@@ -18,6 +18,10 @@ PYTHON = {
         lambda: dictionary().combine({"R": "x", "B1": -1}, False),
         {"R": "x", "B1": -1} | D,
     ),
+    "combine without nulls": (
+        lambda: ee.Dictionary({"a": None, "b": 1}).combine({"b": None, "c": 2, "d": None}),
+        {"b": 1, "c": 2},
+    ),
     "contains": (lambda: dictionary().contains("B2"), True),
     "fromLists": (lambda: ee.Dictionary.fromLists(list(D), list(D.values())), D),
     "get": (lambda: dictionary().get("B3"), 443),

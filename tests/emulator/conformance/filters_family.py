@@ -231,4 +231,19 @@ CASES = [
         Check(lambda c: c["features"][0]["properties"]["s"] == "y", "the fourth row"),
         described("Collection.filter"),
     ),
+    case(
+        "a date range as a date",
+        lambda: (
+            ee.FeatureCollection(
+                [
+                    ee.Feature(None, {"n": n, "system:time_start": ee.Date(date)})
+                    for n, date in enumerate(("2021-06-10", "2021-07-01", "2021-08-01"))
+                ]
+            )
+            .filterDate(ee.DateRange("2021-07-01", "2021-08-01"))
+            .aggregate_array("n")
+        ),
+        [1],
+        sample("ee_filter_date"),
+    ),
 ]

@@ -790,4 +790,29 @@ CASES = [
         library("the central meridian of UTM zone 33"),
         tolerance=1e-9,
     ),
+    case(
+        "a cell of a covering grid by its index",
+        lambda: (
+            ee.Geometry.Point(31.6, -8.54)
+            .buffer(100_000)
+            .coveringGrid("EPSG:32736", 2**14)
+            .toList(10_000)
+            .filter(ee.Filter.eq("system:index", "18,551"))
+            .size()
+        ),
+        1,
+        js("ee-geometry-coveringgrid"),
+    ),
+    case(
+        "nothing in common",
+        lambda: polygon().intersection(ee.Geometry.Point(0, 0).buffer(10), 1).coordinates(),
+        [],
+        described("Geometry.intersection"),
+    ),
+    case(
+        "a ring is one in GeoJSON",
+        lambda: ee.Geometry.LinearRing(SHELL).transform(),
+        Check(lambda g: g["type"] == "LinearRing", "a LinearRing"),
+        described("GeometryConstructors.LinearRing"),
+    ),
 ]

@@ -12,11 +12,14 @@ from affine import Affine
 from ee.apifunction import ApiFunction
 from rasterio.enums import Resampling
 from scipy import optimize
+from scipy.spatial import distance
+from scipy.special import rel_entr
 
 from conformance.cases import Case, Check, Grid, Raises, case, described, guide, library, sample
 from conformance.rasters import GRID, MARGIN, PROJECTION, inner, known, rough
 
 V, W = inner(known()), inner(known(1))
+P, Q = np.array([1, 2, 3]) / 6, np.array([3, 1, 1]) / 5  # spectra that sum to 1
 WORLD = Grid(4, 3, "EPSG:4326", (0.1, 0, 10, 0, -0.1, 50))
 
 
@@ -95,6 +98,12 @@ BANDS = [
         described("Image.regexpRename"),
     ),
     case(
+        "regexpRename appends once",
+        lambda: _three().regexpRename("$", "_x").bandNames(),
+        ["B1_x", "B11_x", "QA_x"],
+        described("Image.regexpRename"),
+    ),
+    case(
         "slice, also from the end",
         lambda: ee.List([_three().slice(1).bandNames(), _three().slice(-2, -1).bandNames()]),
         [["B11", "QA"], ["B11"]],
@@ -108,12 +117,40 @@ BANDS = [
     ),
     case(
         "cast, and the types",
-        lambda: _three().cast({"B1": "float", "QA": "int8"}, ["QA", "B1"]).bandTypes(),
+        lambda: _three().cast({"B1": "float", "QA": "int8"}).select(["QA", "B1"]).bandTypes(),
         {
             "QA": {"type": "PixelType", "precision": "int", "min": -128, "max": 127},
             "B1": {"type": "PixelType", "precision": "float"},
         },
         described("Image.cast"),
+    ),
+    case(
+        "cast adds bands, transparent and in alphabetical order",
+        lambda: at(_three().cast({"y": "float", "x": "int8"})),
+        {"B1": 1, "B11": 2, "QA": 3, "x": None, "y": None},
+        described("Image.cast"),
+    ),
+    case(
+        "cast in an order",
+        lambda: _three().cast({"x": "int8"}, ["x", "QA", "B11", "B1"]).bandNames(),
+        ["x", "QA", "B11", "B1"],
+        described("Image.cast"),
+    ),
+    case(
+        "cast in an order that is not of all bands",
+        lambda: _three().cast({"x": "int8"}, ["x", "QA"]).bandNames(),
+        Raises("Image.cast"),
+        described("Image.cast"),
+    ),
+    case(
+        "collections are filtered by the names of bands",
+        lambda: (
+            ee.ImageCollection([_three(), ee.Image(1)])
+            .filter(ee.Filter.listContains("system:band_names", "QA"))
+            .size()
+        ),
+        1,
+        "properties that Earth Engine gives every image",
     ),
     case(
         "metadata as pixels",
@@ -140,6 +177,10 @@ def _faded(share: float) -> ee.Image:
     return ee.Image(5).updateMask(share)
 
 
+def _byte() -> ee.Image:
+    return ee.Image(5).toByte()
+
+
 MASKS = [
     case(
         "masks multiply",
@@ -151,6 +192,12 @@ MASKS = [
         "a mask that is set replaces the other",
         lambda: at(_faded(0.5).mask(0.75).mask()),
         {"constant": 0.75},
+        described("Image.mask"),
+    ),
+    case(
+        "a mask that is set shows zero, or what is closest to it, where nothing was",
+        lambda: ee.List([at(image.updateMask(0).mask(1)) for image in (_byte(), ee.Image(5))]),
+        [{"constant": 0}, {"constant": 5}],
         described("Image.mask"),
     ),
     case(
@@ -537,6 +584,27 @@ def _interpolated(outside: np.ndarray) -> np.ndarray:
 
 EXTRAPOLATED = np.where(V < 20, 1 + (V - 20) * 0.2, -3 + (V - 80) * -0.2)
 PIXELWISE = [
+    *[
+        case(
+            f"spectralDistance {metric}",
+            lambda metric=metric: at(
+                ee.Image([1, 2, 3]).spectralDistance(ee.Image([3, 1, 1]), metric)
+            ),
+            {"distance": expected},
+            library("scipy"),
+        )
+        for metric, expected in (
+            ("sam", math.acos(1 - distance.cosine([1, 2, 3], [3, 1, 1]))),
+            ("sed", distance.sqeuclidean([1, 2, 3], [3, 1, 1])),
+            ("sid", sum(rel_entr(P, Q) + rel_entr(Q, P))),
+        )
+    ],
+    case(
+        "spectralDistance needs as many bands",
+        lambda: ee.Image([1, 2]).spectralDistance(ee.Image([3, 1, 1])),
+        Raises("Image.spectralDistance"),
+        described("Image.spectralDistance"),
+    ),
     case(
         "rgbToHsv",
         lambda: _share().rgbToHsv(),
@@ -791,6 +859,50 @@ DRAWN = [
         lambda: at(ee.Image(1).visualize(min=0, max=1, palette=["black", "00FF00"])),
         {"vis-red": 0, "vis-green": 255, "vis-blue": 0},
         described("Image.visualize"),
+    ),
+    case(
+        "visualize without ends stretches over the type, or from 0 to 1",
+        lambda: ee.List(
+            [
+                at(image.visualize())
+                for image in (_byte(), ee.Image(0.2).toFloat(), ee.Image(257).uint16())
+            ]
+        ),
+        [{"vis-gray": 5}, {"vis-gray": 51}, {"vis-gray": 1}],
+        guide("image_visualization"),
+    ),
+    case(
+        "random colours come before the bands",
+        lambda: _three().randomVisualizer().select([3, 4, 5]).bandNames(),
+        ["B1", "B11", "QA"],
+        described("Image.randomVisualizer"),
+    ),
+    case(
+        "random colours are 8-bit, and as many as values",
+        lambda: ee.List(
+            [
+                ee.Dictionary(ee.Image(1).randomVisualizer().select(0).bandTypes()).values().get(0),
+                ee.List(
+                    [at(ee.Image(i).randomVisualizer().slice(0, 3)).values() for i in (1, 1, 2)]
+                )
+                .distinct()
+                .size(),
+            ]
+        ),
+        [{"type": "PixelType", "precision": "int", "min": 0, "max": 255}, 2],
+        described("Image.randomVisualizer"),
+    ),
+    case(
+        "collections are drawn in a colour",
+        lambda: ApiFunction.call_(
+            "Collection.draw", ee.FeatureCollection([ee.Feature(_box(*PLACE))]), "0A141E", 0, 0
+        ),
+        {
+            name: np.where(COVERED, value, 0)
+            for name, value in (("vis-red", 10), ("vis-green", 20), ("vis-blue", 30))
+        },
+        described("Collection.draw"),
+        grid=GRID,
     ),
     case(
         "paint, where nothing was valid",

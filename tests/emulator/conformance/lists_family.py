@@ -148,6 +148,16 @@ CASES = [
         sample("ee_list_filter"),
     ),
     case(
+        "filter features by their own properties",
+        lambda: (
+            ee.List([ee.Feature(None, {"n": n}) for n in (1, 2, 3)])
+            .filter(ee.Filter.gt("n", 1))
+            .map(lambda f: ee.Feature(f).get("n"))
+        ),
+        [2, 3],
+        described("List.filter"),
+    ),
+    case(
         "iterate",
         lambda: ee.List([1, 2, 3]).iterate(lambda x, s: ee.Number(s).multiply(10).add(x), 0),
         123,

@@ -54,4 +54,16 @@ CASES = [
         Raises(r"Number\.add, argument 'left': Invalid type"),
         described("Number.add"),
     ),
+    case(
+        "unitScale of nothing",
+        lambda: N(5).unitScale(3, 3),
+        0,
+        described("Number.unitScale"),
+    ),
+    case(
+        "poles of digamma",
+        lambda: ee.List([N(x).digamma() for x in (-1, 0)]),
+        [-math.inf, -math.inf],
+        sample("ee_number_digamma"),
+    ),
 ]

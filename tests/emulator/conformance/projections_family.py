@@ -123,4 +123,33 @@ CASES = [
         1,
         described("PixelType.dimensions"),
     ),
+    case(
+        "the code of a reference system in WKT",
+        lambda: ee.Projection(pyproj.CRS("EPSG:27572").to_wkt("WKT1_GDAL")).crs(),
+        "EPSG:27572",
+        sample("ee_projection"),
+    ),
+    case(
+        "a reference system without a code",
+        lambda: ee.Projection("+proj=laea +lat_0=46 +lon_0=14").crs(),
+        None,
+        described("Projection.crs"),
+    ),
+    case(
+        "a transform in WKT",
+        lambda: call(
+            "Projection",
+            "EPSG:3857",
+            None,
+            ee.Projection("EPSG:3857", [2, 0, 5, 0, -3, 7]).transform(),
+        ),
+        {"type": "Projection", "crs": "EPSG:3857", "transform": [2, 0, 5, 0, -3, 7]},
+        described("Projection"),
+    ),
+    case(
+        "two transforms",
+        lambda: call("Projection", "EPSG:3857", [1, 0, 0, 0, 1, 0], 'PARAM_MT["Affine"]'),
+        Raises("both"),
+        described("Projection"),
+    ),
 ]

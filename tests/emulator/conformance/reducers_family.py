@@ -651,6 +651,12 @@ CASES += [
         described("Reducer.disaggregate"),
     ),
     case(
+        "setOutputs drops what has no name",
+        lambda: ee.Reducer.minMax().setOutputs([None, "top"]).getOutputs(),
+        ["top"],
+        described("Reducer.setOutputs"),
+    ),
+    case(
         "setOutputs renames and drops",
         _list([1, 5], lambda: ee.Reducer.minMax().setOutputs(["", "top"])),
         5,

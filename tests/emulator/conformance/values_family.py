@@ -130,7 +130,7 @@ CASES = [
     case(
         "expression",
         lambda: ee.Number.expression("2 ** 3 + 7 / 2 - -1", {}),
-        12,
+        12.5,
         sample("ee_number_expression"),
     ),
     case(
@@ -150,5 +150,15 @@ CASES = [
         lambda: ee.ErrorMargin(2, "meters"),
         Check(lambda m: m["value"] == 2 and m["unit"] == "meters", "2 metres"),
         described("ErrorMargin"),
+    ),
+    case(
+        "error margins have no sign and an end",
+        lambda: ee.List([ee.ErrorMargin(-1), ee.ErrorMargin(1e7), ee.ErrorMargin(1e8)]),
+        [
+            {"type": "ErrorMargin", "unit": "meters", "value": 1},
+            {"type": "ErrorMargin", "unit": "meters", "value": 1e7},
+            {"type": "ErrorMargin", "unit": "infinite"},
+        ],
+        "google/earthengine-community samples/javascript/apidocs/ee-errormargin.js",
     ),
 ]

@@ -16,6 +16,8 @@ Json = Mapping[str, Any]
 
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
+#: The fields of an AffineTransform, in the order of a crsTransform.
+AFFINE_KEYS = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
 #: Characters of a wrong value that an error repeats.
 SHOWN = 100
 
@@ -73,6 +75,12 @@ def is_number(value: Any) -> bool:
 def numbers(body: Json, name: str) -> list[float]:
     """Return a list of finite numbers."""
     return [number({name: value}, name) for value in _field(body, name, "TYPE_DOUBLE", list, [])]
+
+
+def transform(body: Json, name: str) -> tuple[float, ...] | None:
+    """Return the six numbers of an AffineTransform in the order of a crsTransform."""
+    affine = mapping(body, name)
+    return tuple(number(affine, key) for key in AFFINE_KEYS) if affine else None
 
 
 def whole(body: Json, name: str, default: int = 0, largest: int = MAX_INT32) -> int:
@@ -135,7 +143,7 @@ def choice(body: Json, name: str, values: Sequence[str], default: str) -> str:
 
 def known(body: Json, names: Sequence[str], where: str) -> Json:
     """Return a message in camelCase, and raise if it has fields of other names."""
-    message = {_camel(name): value for name, value in body.items()}
+    message = in_camel_case(body)
     for name in message:
         if name not in names:
             raise EarthEngineError(
@@ -145,15 +153,21 @@ def known(body: Json, names: Sequence[str], where: str) -> Json:
     return message
 
 
+def in_camel_case(body: Json) -> Json:
+    """Return a message whose fields may be named in either of the two ways of JSON."""
+    return {camel(name): value for name, value in body.items()}
+
+
+def camel(name: str) -> str:
+    """Return a field's name in camelCase."""
+    first, *others = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
+
 def invalid(name: str, kind: str, value: Any) -> EarthEngineError:
     """Return the error for a field with a value of another type than its own."""
     shown = json.dumps(value)[:SHOWN]
     return EarthEngineError(f"Invalid value at '{name}' ({kind}), {shown}")
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(part[:1].upper() + part[1:] for part in others)
 
 
 def _field(body: Json, name: str, kind: str, types: type, default: Any) -> Any:
