@@ -141,11 +141,15 @@ def _root_mean_square(rows: ee.Array) -> ee.Array:
 
 
 def cloudy(scored: ee.Image, rules: ScoreRules) -> ee.Image:
-    """Return 1 where scores say cloud and a circle of cloud fits, else 0, valid as the scores."""
+    """Return 1 where scores say cloud and a circle of cloud fits, else 0, valid as the scores.
+
+    Masked pixels neither erode cloud nor let it grow.
+    """
     above = (
         scored.select(DIFFERENCE)
         .gt(rules.difference)
         .And(scored.select(BRIGHTNESS).gt(rules.brightness))
     )
-    options = {"radius": rules.opening, "kernelType": "circle", "units": "pixels"}
-    return above.focalMin(**options).focalMax(**options).updateMask(above.mask())
+    circle = ee.Kernel.circle(rules.opening, "pixels")
+    eroded = above.reduceNeighborhood(ee.Reducer.min(), circle, skipMasked=True)
+    return eroded.reduceNeighborhood(ee.Reducer.max(), circle, skipMasked=True)

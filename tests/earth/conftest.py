@@ -72,6 +72,14 @@ def pixels(image, grid):
     return array[array.dtype.names[0]].astype(float)
 
 
+def band_values(image, grid):
+    """Return all bands of an image by name, NaN where masked."""
+    filled = image.toDouble().unmask(-9999, False)
+    request = {"expression": filled, "fileFormat": "NUMPY_NDARRAY", "grid": grid}
+    array = ee.data.computePixels(request)
+    return {name: np.where(array[name] == -9999, np.nan, array[name]) for name in array.dtype.names}
+
+
 @pytest.fixture
 def run_configuration():
     """A function that makes a run over the region, with changes."""

@@ -1,11 +1,18 @@
-"""Decision trees 2 and 3 of Hollstein et al. 2016, written down once more for numpy."""
+"""The decision trees of Hollstein et al. 2016, written down once more for numpy."""
 
 import ee
 import numpy as np
 
-from shared.earth.decision_trees import TREE2, TREE3, decision_tree
+from shared.earth.decision_trees import TREE1, TREE2, TREE3, decision_tree
 
 from .conftest import COLLECTION, pixels
+
+
+def tree1(b):
+    dark = (b["B3"] < 0.325) & (b["B8A"] < 0.166) & (b["B10"] > 0.011)
+    bright = b["B3"] > 0.325
+    snowless = bright & (b["B11"] > 0.267) & (b["B7"] < 1.544)
+    return dark | (bright & (b["B11"] < 0.267) & (b["B4"] < 0.674)) | snowless
 
 
 def tree2(b):
@@ -31,7 +38,7 @@ def check_trees(scenes, image_id):
     bands = scenes.reflectance(image_id)
     valid = np.isfinite(np.stack(list(bands.values()))).all(axis=0)
     reflectance = ee.Image(f"{COLLECTION}/{image_id}").toDouble().divide(10_000)
-    for text, direct in ((TREE2, tree2), (TREE3, tree3)):
+    for text, direct in ((TREE1, tree1), (TREE2, tree2), (TREE3, tree3)):
         got = pixels(decision_tree(reflectance, text), scenes.grid(image_id))
         with np.errstate(divide="ignore", invalid="ignore"):
             expected = np.where(valid, direct(bands), -1)
