@@ -19,7 +19,6 @@ from cli import stacks
 from cli.drive import drive
 from cli.google_emulators import free_port
 from cli.pipeline import Function
-from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only, write_region
 from functions.watch_exports import BATCH
 from shared.adapters.embedded import Database, SqliteBus
@@ -70,7 +69,7 @@ def _costs_of(out: Path, scenes: Path, options: list[str]) -> tuple[float, float
     with stacks.start("embedded", out / "run", [scenes], options) as stack:
         outcome = drive(stack, RUN, lambda counts: None)
         images = sum(outcome.counts.values())
-        counted = launch.statistics(stack.earth_engine_url)
+        counted = stacks.run_statistics(stack.earth_engine_url)
         writes = stack.ledger_writes()
         assert writes is not None
         return counted["requests"] / images, writes["exports"] / images

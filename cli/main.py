@@ -18,7 +18,7 @@ from cli.drive import Outcome, drive
 from cli.people import errors_for_people
 from cli.progress import console, export_bars
 from cli.summary import Summary, failures, summarize, table
-from emulator.launch import PROJECT, statistics
+from emulator.launch import PROJECT
 from shared import bootstrap
 from shared.config import Settings, read_run, read_settings
 from shared.domain import exports
@@ -148,7 +148,7 @@ def _run_locally(
             wanted.name,
             records,
             wall_seconds,
-            statistics(running.earth_engine_url),
+            stacks.run_statistics(running.earth_engine_url),
             running.ledger_writes(),
             len(running.dead_letters()),
         )

@@ -11,8 +11,13 @@ def connect(url: str, project: str = PROJECT) -> None:
 
     Initialize would also fetch a public file, without a timeout: not here.
     """
-    if session := ee.data._get_state().requests_session:
-        session.close()
+    disconnect()
     ee.deprecation._FetchDataCatalogStac = dict
     ee.Initialize(AnonymousCredentials(), project=project, url=url)
     ee.data.setMaxRetries(0)
+
+
+def disconnect() -> None:
+    """Close the client's connections; a later call opens them again."""
+    if session := ee.data._get_state().requests_session:
+        session.close()

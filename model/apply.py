@@ -90,11 +90,10 @@ def _apply(
         return Applied(image_id, problem=f"bands missing: {', '.join(missing)}")
     if model.name not in published:
         published[model.name] = Publication(model, publish(model, root))
-    image, scenes = ee.Image(stored.id), ee.ImageCollection(collection)
-    around = background_images(
-        image, scenes, parameters.background_days, parameters.background_images
-    )
-    number = int(around.size().getInfo())
+    image = ee.Image(stored.id)
+    dated = stored.properties.get("system:time_start") is not None
+    scenes = ee.ImageCollection(collection) if dated else None
+    number = 0 if scenes is None else _number_of_others(image, scenes, parameters)
     mask = cloud_mask(image, scenes, parameters, published[model.name])
     band = next(band for band in stored.bands if band.name == "B2")
     grid = Grid(band.crs, band.transform, band.width, band.height)
@@ -112,6 +111,13 @@ def _apply(
     for name, band_name in OUTPUTS.items():
         _write(pixels[band_name], grid, out / f"{image_id}_{name}.tif", applied, name)
     return applied
+
+
+def _number_of_others(
+    image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters
+) -> int:
+    days, most = parameters.background_days, parameters.background_images
+    return int(background_images(image, scenes, days, most).size().getInfo())
 
 
 def _write(values: Array, grid: Grid, path: Path, applied: Applied, name: str) -> None:

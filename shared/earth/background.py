@@ -195,7 +195,7 @@ def background_images(
     )
     return (
         scenes.filterDate(date.advance(-days, "day"), date.advance(days, "day"))
-        .filter(ee.Filter.eq(TILE, image.get(TILE)))
+        .filter(_same_tile(image))
         .filter(passes.Not())
         .limit(number, CLOUDINESS)
     )

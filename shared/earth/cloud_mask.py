@@ -37,19 +37,22 @@ class Publication:
 
 
 def cloud_mask(
-    image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters, used: Publication
+    image: ee.Image,
+    scenes: ee.ImageCollection | None,
+    parameters: MaskParameters,
+    used: Publication,
 ) -> ee.Image:
     """Return bands `cloud_probability` (uint8, %), `class` (uint8) and `agreement` (uint8, %).
 
     `class`: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud. All are masked where the image
     has no data. `agreement` is the share of the inputs that say of cloud what the mask says:
     the forest, what is brighter than its background, and the decision trees where the image
-    has their bands.
+    has their bands. Without scenes (for an image without a date) there is no background.
     """
     model = used.model
     # In double precision a digital number on a threshold divides to just that threshold.
     reflectance = image.select(list(model.bands)).toDouble().divide(REFLECTANCE_SCALE)
-    background = background_of(image, scenes, parameters)
+    background = None if scenes is None else background_of(image, scenes, parameters)
     features = feature_image(reflectance, model.bands, background)
     shares = _shares(features, used)
     around = shares.reduceNeighborhood(

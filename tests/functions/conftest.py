@@ -63,7 +63,7 @@ class Pipeline(stacks.EmbeddedStack):
         return post(function, push_body(data, message_id, "2026-11-22T09:05:40.170Z", "s"))
 
     def statistics(self):
-        return launch.statistics(self.earth_engine_url)
+        return stacks.run_statistics(self.earth_engine_url)
 
     def exports(self, run="demo"):
         return self.services.ledger.exports(run)
@@ -87,6 +87,7 @@ def start_pipeline(tmp_path, scenes):
     @contextmanager
     def start(*options, project=launch.PROJECT):
         data = tmp_path / "earth-engine"
+        stacks.publish_models(data)
         with launch.running(data, [scenes], "--metadata-only", *options) as url:
             running = Pipeline(Settings("embedded", project, tmp_path, url))
             yield running

@@ -8,7 +8,6 @@ import pytest
 
 from cli import stacks
 from cli.drive import drive
-from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared.domain import exports
 from shared.domain.exports import State
@@ -99,7 +98,7 @@ def test_the_queue_never_holds_more_than_the_ceiling(tmp_path, images):
     with stacks.start("embedded", tmp_path / "out", [scenes], ["--metadata-only"]) as stack:
         run = register(configuration(**few(20)))
         assert drive(stack, run, lambda counts: None).counts == {"SUCCEEDED": images}
-        counted = launch.statistics(stack.earth_engine_url)
+        counted = stacks.run_statistics(stack.earth_engine_url)
     assert counted["exports_started"] == images
     assert 1 < counted["peak_queued_tasks"] <= 20
 
@@ -269,8 +268,8 @@ def test_twice_and_in_random_order_is_the_same_as_once_and_in_order(start_pipeli
 
 
 def test_a_full_asset_quota_puts_images_back_and_loses_none(start_pipeline):
-    # Two assets are the destination and its folder, so five masks fit.
-    with start_pipeline("--max-assets", "7") as pipeline:
+    # The destination and its folder, the models and theirs are five assets: five masks fit.
+    with start_pipeline("--max-assets", "10") as pipeline:
         started(pipeline)
         finish(pipeline)
         states = pipeline.services.ledger.count_by_state("demo")

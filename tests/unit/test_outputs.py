@@ -41,7 +41,7 @@ RECORD = Export(
 )
 GOOD = {
     "run_key": "mask-1",
-    "bands": ["class"],
+    "bands": ["cloud_probability", "class", "agreement"],
     "crs": "EPSG:32631",
     "scale": 20.0,
     "valid_share": 0.5,
@@ -56,7 +56,10 @@ def test_a_good_output_has_no_problem():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"bands": ["cloud"]}, "bands is ['cloud'], expected ['class']"),
+        (
+            {"bands": ["cloud"]},
+            "bands is ['cloud'], expected ['cloud_probability', 'class', 'agreement']",
+        ),
         ({"crs": "EPSG:4326"}, "crs is 'EPSG:4326', expected 'EPSG:32631'"),
         ({"scale": 30.0}, "pixel size is 30.0 m, expected 20 m"),
         ({"valid_share": 0.0}, "no pixel is valid"),
