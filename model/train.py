@@ -29,9 +29,7 @@ class Built:
     confusion: Array
 
 
-def build(
-    name: str, samples: Samples, size: ForestSize, trained_on: str, folder: Path
-) -> Built:
+def build(name: str, samples: Samples, size: ForestSize, trained_on: str, folder: Path) -> Built:
     """Cross-validate by scenes, calibrate on what was judged so, learn from all, and write."""
     check(samples)
     judged = cross_validate(samples, BANDS[name], size)
@@ -44,7 +42,7 @@ def build(
 
 def classes(judged: Judged, line: list[tuple[float, float]]) -> Array:
     """Return each pixel's class by the cut-offs, as the mask's graph would without neighbours."""
-    clear, cloud, shadow, snow, thin = judged.shares.T
+    cloud, shadow, snow, thin = judged.shares.T[1:]
     probability = np.interp(cloud + thin, *zip(*line, strict=True))
     found = np.where(shadow >= CUTOFFS["shadow"], 2, 0)
     found = np.where(snow >= CUTOFFS["snow"], 3, found)
