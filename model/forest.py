@@ -19,7 +19,7 @@ class ForestSize:
     """How large a forest is: what it costs on Earth Engine grows with both."""
 
     trees: int = 48
-    leaves: int = 256
+    leaves: int = 400
     least: int = 20  # training pixels in a leaf
 
 

@@ -25,7 +25,9 @@ def scores(found: Array, truth: Array) -> dict[str, float]:
         result[f"{kind}_recall"] = _ratio(both, int(is_so.sum()))
         result[f"{kind}_f1"] = _ratio(2 * both, int(said.sum() + is_so.sum()))
     clear = ~np.isin(truth, KINDS["cloud"])
-    result["false_cloud"] = _ratio(int((np.isin(found, KINDS["cloud"]) & clear).sum()), clear.sum())
+    result["false_cloud"] = _ratio(
+        int((np.isin(found, KINDS["cloud"]) & clear).sum()), int(clear.sum())
+    )
     return result
 
 
