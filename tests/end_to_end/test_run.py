@@ -18,7 +18,7 @@ from .conftest import IMAGES, ROOT, command, verdure
 def operations(out):
     """The emulator's own log of exports: description and state of every task."""
     with sqlite3.connect(out / "earth-engine" / "emulator.sqlite") as connection:
-        rows = connection.execute("SELECT description, state FROM tasks").fetchall()
+        rows = connection.execute("SELECT description, state FROM tasks WHERE type = 'EXPORT_IMAGE'").fetchall()
     connection.close()
     return rows
 
