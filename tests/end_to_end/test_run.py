@@ -16,9 +16,11 @@ from .conftest import IMAGES, ROOT, command, verdure
 
 
 def operations(out):
-    """The emulator's own log of exports: description and state of every task."""
+    """The emulator's own log of exports of images: description and state of every task."""
     with sqlite3.connect(out / "earth-engine" / "emulator.sqlite") as connection:
-        rows = connection.execute("SELECT description, state FROM tasks WHERE type = 'EXPORT_IMAGE'").fetchall()
+        rows = connection.execute(
+            "SELECT description, state FROM tasks WHERE type = 'EXPORT_IMAGE'"
+        ).fetchall()
     connection.close()
     return rows
 
