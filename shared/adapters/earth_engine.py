@@ -152,12 +152,13 @@ class EarthEngineClient:
         """Look at the outputs themselves: one request, whatever their number."""
         self._initialize()
         try:
-            features = outputs(run.configuration, image_ids).getInfo()["features"]
+            answer = outputs(run.configuration, image_ids).getInfo()
         except ee.EEException as error:
             if isinstance(_meaning(str(error)), NotFound):
                 return {}  # there is no collection, and so no output
             raise
-        facts = [feature["properties"] for feature in features]
+        # Earth Engine leaves "features" out where no image matched.
+        facts = [feature["properties"] for feature in answer.get("features", ())]
         # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
         blank = {"run_key": None, "cloud_share": None, "valid_share": None}
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
