@@ -12,6 +12,7 @@ import pytest
 
 from emulator import client, launch
 from emulator.scenes.synthetic import write_region
+from shared import models
 from shared.adapters.earth_engine import _export_request
 from shared.domain.runs import register
 from shared.earth.background import BackgroundRules, Selection, select_background
@@ -239,12 +240,13 @@ def test_defect_9_a_masked_qa60_masks_no_background(region):
 def test_defect_11_an_export_says_its_grid_its_limit_and_the_pyramids_of_classes(
     region, run_configuration
 ):
-    request = _export_request(register(run_configuration()), "EPSG:32633", 20)
+    model = models.load(models.NAMES[0]).asset_name
+    request = _export_request(register(run_configuration()), model, "EPSG:32633", 20)
     original = ee.batch.Export.image.toAsset(image_of("x").select("B2"), "mask", "a/b", scale=30)
     grid = [20, 0, 0, 0, -20, 0]
     for export, fixed in ((request, True), (original.config, False)):
         said = json.dumps(export["assetExportOptions"])
-        assert ('"pyramidingPolicy": "MODE"' in said) == fixed
+        assert ('"class": "MODE"' in said) == fixed
         expression = export["expression"]
         if not fixed:
             expression = ee.serializer.encode(expression, for_cloud_api=True)
