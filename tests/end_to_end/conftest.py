@@ -55,7 +55,7 @@ def verdure(*arguments, **environment):
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
     """A synthetic region of 40 images, small enough to be masked in seconds."""
-    return write_region(tmp_path_factory.mktemp("region"), images=IMAGES, size=128)
+    return write_region(tmp_path_factory.mktemp("region"), images=IMAGES, size=64)
 
 
 @pytest.fixture
