@@ -19,9 +19,10 @@ class MaskParameters:
     """The cloud mask's parameters; thresholds are TOA reflectances from 0 to 1.
 
     `background_images` least cloudy images of the same tile within `background_days` of the
-    image are its background. A pixel whose mean difference to it over `bands` is above
-    `difference`, and whose brightness is above `brightness`, is cloud (Mateo-García et al.
-    2018, doi 10.3390/rs10071079). `scale` is the mask's pixel size in metres.
+    image are its background, which the forest sees. The band `agreement` compares the forest
+    with a rule: cloud where the mean difference to the background over `bands` is above
+    `difference`, and the brightness above `brightness` (Mateo-García et al. 2018,
+    doi 10.3390/rs10071079). `scale` is the mask's pixel size in metres.
     """
 
     preset: str = "default"
