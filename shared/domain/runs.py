@@ -20,9 +20,10 @@ class MaskParameters:
 
     `background_images` least cloudy images of the same tile within `background_days` of the
     image are its background, which the forest sees. The band `agreement` compares the forest
-    with a rule: cloud where the mean difference to the background over `bands` is above
+    with a rule: cloud where the mean difference to the background over B2 and B4 is above
     `difference`, and the brightness above `brightness` (Mateo-García et al. 2018,
-    doi 10.3390/rs10071079). `scale` is the mask's pixel size in metres.
+    doi 10.3390/rs10071079). Images without all of `bands` are skipped. `scale` is the mask's
+    pixel size in metres.
     """
 
     preset: str = "default"
