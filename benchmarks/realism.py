@@ -12,7 +12,8 @@ import rasterio
 from scipy.spatial import cKDTree
 
 from emulator.scenes.sentinel2 import BANDS
-from model.simulate import CLEAR, CLOUD, THIN, simulate
+from model.simulate import simulate
+from shared.domain.classes import CLEAR, CLOUD, THIN
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SIMULATED, REAL = 400_000, 3_000

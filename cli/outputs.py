@@ -13,12 +13,10 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
 
 from cli.progress import bars
+from shared.domain.classes import CLOUDY, NODATA
 from shared.domain.exports import Export, State
 from shared.domain.outputs import STAC_VERSION, bounding_box
 from shared.domain.runs import RunConfiguration
-from shared.earth.cloud_mask import CLOUD, THIN
-
-NODATA = 255
 
 #: Digital number shown as white: reflectance 0.3, which leaves vegetation well lit.
 WHITE = 3000
@@ -115,7 +113,7 @@ def _write_cog(classes: np.ndarray, grid: dict[str, Any], record: Export, path: 
 
 def _draw(classes: np.ndarray, colours: np.ndarray, caption: str) -> Image.Image:
     """Return the true-colour picture, cloud tinted and what has no mask dark, with a caption."""
-    cloud, unmasked = np.isin(classes, (CLOUD, THIN))[..., None], (classes == NODATA)[..., None]
+    cloud, unmasked = np.isin(classes, CLOUDY)[..., None], (classes == NODATA)[..., None]
     tinted = colours * (1 - CLOUD_OPACITY) + np.array(CLOUD_COLOUR) * CLOUD_OPACITY
     shown = np.where(cloud, tinted, np.where(unmasked, colours * DARK, colours))
     picture = Image.fromarray(shown.astype(np.uint8))

@@ -242,10 +242,16 @@ class TaskQueue:
             operation = self.get(task_id)
         return operation
 
-    def statistics(self) -> dict[str, int]:
-        """Return how many tasks were started and how many were queued at once."""
-        [row] = self._database.read("SELECT COUNT(*) AS n, MAX(queued) AS peak FROM tasks")
-        return {"exports_started": row["n"], "peak_queued_tasks": row["peak"] or 0}
+    def statistics(self) -> dict[str, Any]:
+        """Return how many tasks were started, also by type, and how many were queued at once."""
+        rows = self._database.read(
+            "SELECT type, COUNT(*) AS n, MAX(queued) AS peak FROM tasks GROUP BY type"
+        )
+        return {
+            "exports_started": sum(row["n"] for row in rows),
+            "tasks_by_type": {row["type"]: row["n"] for row in rows},
+            "peak_queued_tasks": max((row["peak"] for row in rows), default=0),
+        }
 
     # What workers do.
 

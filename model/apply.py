@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ee
+import numpy as np
 import rasterio
 
 from emulator.scenes.folder import InvalidSceneFolder
@@ -16,11 +17,10 @@ from emulator.stored import StoredImage
 from model.pixels import Array, Grid, read
 from model.publish import publish
 from shared import models
+from shared.domain.classes import CLOUDY, NODATA
 from shared.domain.runs import MASK_ALGORITHM, MaskParameters
 from shared.earth.background import background_images
 from shared.earth.cloud_mask import Publication, cloud_mask
-
-NODATA = 255
 
 #: What each output is of: file suffix and band.
 OUTPUTS = {"class": "class", "probability": "cloud_probability"}
@@ -98,7 +98,7 @@ def _apply(
     band = next(band for band in stored.bands if band.name == "B2")
     grid = Grid(band.crs, band.transform, band.width, band.height)
     pixels = read(mask.unmask(NODATA, False).toByte(), grid, BYTES_EACH)
-    flagged, valid = pixels["class"] % 3 == 1, pixels["class"] != NODATA
+    flagged, valid = np.isin(pixels["class"], CLOUDY), pixels["class"] != NODATA
     applied = Applied(
         image_id=image_id,
         model=model.asset_name,

@@ -12,8 +12,9 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import GroupKFold
 
-from model.forest import CLASS_NAMES, CLOUD, THIN, ForestSize, fit, probabilities, to_text
+from model.forest import ForestSize, fit, probabilities, to_text
 from model.samples import Array, Samples
+from shared.domain.classes import CLASS_NAMES, CLOUD, CLOUDY, THIN
 from shared.earth.features import names
 from shared.models import FORMAT, CloudModel, load
 
@@ -45,7 +46,7 @@ def check(samples: Samples) -> None:
     if unknown:
         known = ", ".join(f"{i} {name}" for i, name in enumerate(CLASS_NAMES))
         raise UnusableSamples(f"classes are {unknown}, which is none of {known}")
-    cloudy = np.isin(samples.classes, (CLOUD, THIN))
+    cloudy = np.isin(samples.classes, CLOUDY)
     if not 0 < cloudy.sum() < len(samples):
         kind = "cloud" if cloudy.any() else "clear"
         raise UnusableSamples(f"all {len(samples)} pixels are {kind}; both kinds are needed")
@@ -70,7 +71,7 @@ def cross_validate(samples: Samples, bands: tuple[str, ...], size: ForestSize) -
 def calibrate(judged: Judged) -> list[tuple[float, float]]:
     """Return (forest's share, probability) points of cloud and thin cloud (isotonic)."""
     share = judged.shares[:, CLOUD] + judged.shares[:, THIN]
-    cloudy = np.isin(judged.classes, (CLOUD, THIN))
+    cloudy = np.isin(judged.classes, CLOUDY)
     line = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(share, cloudy)
     x = np.linspace(0, 1, CALIBRATION_POINTS)
     # Bins as wide as the points are apart: single pixels make no steps.

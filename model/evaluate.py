@@ -9,8 +9,7 @@ import rasterio
 
 from model.build import UnusableSamples
 from model.judge import confusion, scores
-
-NODATA = 255
+from shared.domain.classes import CLASS_NAMES, NODATA
 
 
 def evaluate(masks: Path, truth: Path) -> dict[str, object]:
@@ -31,7 +30,7 @@ def evaluate(masks: Path, truth: Path) -> dict[str, object]:
             raise UnusableSamples(
                 f"{references[0]}: {real.shape} pixels, expected those of the mask: {found.shape}"
             )
-        known = (found != NODATA) & (real >= 0) & (real <= 4)
+        known = (found != NODATA) & (real >= 0) & (real < len(CLASS_NAMES))
         founds.append(found[known].astype(int))
         truths.append(real[known])
         by_image[image_id] = _plain(scores(founds[-1], truths[-1]))

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-Array = np.ndarray[Any, Any]
+from shared.domain.classes import CLASS_NAMES
 
-#: Classes of the mask, in the order of their numbers (docs/architecture.md, "The cloud mask").
-CLASS_NAMES = ("clear", "cloud", "shadow", "snow", "thin cloud")
-CLEAR, CLOUD, SHADOW, SNOW, THIN = range(5)
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from model.forest import CLASS_NAMES, CLOUD, SHADOW, SNOW, THIN
+from shared.domain.classes import CLASS_NAMES, CLOUDY, SHADOW, SNOW
 
 Array = np.ndarray[Any, Any]
 
 #: What is scored, and the classes that count as it.
-KINDS = {"cloud": (CLOUD, THIN), "shadow": (SHADOW,), "snow": (SNOW,)}
+KINDS = {"cloud": CLOUDY, "shadow": (SHADOW,), "snow": (SNOW,)}
 
 
 def scores(found: Array, truth: Array) -> dict[str, float]:

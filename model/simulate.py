@@ -14,8 +14,8 @@ from emulator.scenes import optics, spectra
 from emulator.scenes.optics import Layer, Sunlight
 from emulator.scenes.sentinel2 import BANDS, LOOK
 from emulator.scenes.spectra import GROUPS, NAMES, REFLECTANCE, Group
+from shared.domain.classes import CLEAR, CLOUD, SHADOW, SNOW, THIN
 
-CLEAR, CLOUD, SHADOW, SNOW, THIN = range(5)
 #: From which share a pixel is of a class: optical cover, light that clouds take, ground under snow.
 CLOUD_OPACITY, THIN_OPACITY, SHADE_SHARE, SNOW_SHARE = 0.5, 0.12, 0.5, 0.2
 #: How often a group is a pixel's main surface: bright ones more often than on Earth, since they

@@ -3,9 +3,9 @@
 import numpy as np
 
 from emulator.scenes.sentinel2 import BANDS
-from model.forest import CLOUD, THIN
 from model.samples import Samples
 from model.simulate import simulate_pairs
+from shared.domain.classes import CLOUDY
 from shared.earth.features import COMPARED
 
 #: Share of pixels without a background, and of those whose background is partly cloudy: a run
@@ -23,7 +23,7 @@ def simulated(n: int, seed: int) -> Samples:
     background = pairs.background.astype(float)
     chance = rng.random(n)
     unclean = np.flatnonzero(chance < UNCLEAN)
-    cloudy = pairs.reflectance[np.isin(pairs.classes, (CLOUD, THIN))]
+    cloudy = pairs.reflectance[np.isin(pairs.classes, CLOUDY)]
     if len(cloudy):
         share = rng.random((len(unclean), 1))
         clouds = cloudy[rng.integers(0, len(cloudy), len(unclean))]

@@ -254,15 +254,14 @@ def _export_request(run: Run, model: str, crs: str, scale: int) -> dict[str, Any
 
 def _publication(run: Run, asset_name: str) -> Publication:
     """Return the model that an export was recorded with, in the destination's project."""
-    name = next((name for name in models.NAMES if asset_name.startswith(name)), models.NAMES[0])
-    model = models.load(name)
-    if model.asset_name != asset_name:
+    known = {model.asset_name: model for model in map(models.load, models.NAMES)}
+    if asset_name not in known:
         raise PermanentError(
             f"the image was recorded for model {asset_name or None}, and this version has "
-            f"{model.asset_name}; register the run again"
+            f"{' and '.join(known)}; register the run again"
         )
     root = run.configuration.destination.split("/assets/")[0]
-    return Publication(model, f"{root}/assets/{models.PUBLISHED}/{asset_name}")
+    return Publication(known[asset_name], f"{root}/assets/{models.PUBLISHED}/{asset_name}")
 
 
 def _found_image(feature: dict[str, Any]) -> FoundImage:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import ee
 
+from shared.domain.classes import CLOUD, SHADOW, SNOW, THIN
 from shared.domain.runs import MaskParameters, RunConfiguration
 from shared.earth.background import background_images, median
 from shared.earth.decision_trees import TREE2, TREE3, decision_tree
@@ -13,8 +14,6 @@ from shared.models import CloudModel
 
 #: Sentinel-2 digital numbers per unit of reflectance (Earth Engine catalogue).
 REFLECTANCE_SCALE = 10_000
-
-CLEAR, CLOUD, SHADOW, SNOW, THIN = range(5)
 
 #: Half the side of the square (metres) over which the forest's shares are averaged: clouds are
 #: larger than a pixel, bright roofs are not.

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import ee
 
+from shared.domain.classes import CLOUD, THIN
 from shared.domain.runs import RunConfiguration
-from shared.earth.cloud_mask import CLOUD, THIN, region_of
+from shared.earth.cloud_mask import region_of
 
 #: Images in one answer: far below the 5,000 elements at which Earth Engine refuses.
 PAGE = 500

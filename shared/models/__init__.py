@@ -1,7 +1,7 @@
-"""The trained cloud models, as files: what each was trained on is in docs/model-card.md.
+"""The trained cloud models, as files.
 
-`<name>.json` says what a mask's graph needs; `<name>.trees.gz` holds the forest as text, which
-only publishing reads.
+`<name>.json` says what a mask's graph needs and what the model was trained on; `<name>.trees.gz`
+holds the forest as text, which only publishing reads.
 """
 
 import gzip

@@ -5,7 +5,8 @@ import pytest
 
 from emulator.scenes.sentinel2 import BANDS
 from emulator.scenes.spectra import NAMES
-from model.simulate import CLEAR, CLOUD, SHADOW, SNOW, THIN, simulate, simulate_pairs
+from model.simulate import simulate, simulate_pairs
+from shared.domain.classes import CLEAR, CLOUD, SHADOW, SNOW, THIN
 
 B = {name: index for index, name in enumerate(BANDS)}
 
