@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import shapely
 import shapely.validation
 import yaml
 
+from shared.domain.archive import ArchivePolicy
 from shared.domain.runs import MAX_QUEUED_TASKS, RunConfiguration
 from shared.errors import InvalidConfiguration
 
@@ -31,6 +32,14 @@ SENTINEL_2_BANDS = (
 )
 
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
+#: https://cloud.google.com/storage/docs/buckets#naming
+BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+OBJECT_PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+#: 30 days: a window in which nothing is freed, longer than anybody waits.
+MAX_UNDO_HOURS = 720
+#: Copies and deletions of one call, each a request of about a second, within its nine minutes.
+MAX_PER_CALL = 250
+MAX_ATTEMPTS = 10
 RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
@@ -107,8 +116,10 @@ def _unknown_keys(content: dict[Any, Any], kind: type, prefix: str) -> list[str]
     known = [field.name for field in fields(kind)]
     for key, value in content.items():
         if key in known:
-            if is_dataclass(types[key]) and isinstance(value, dict):
-                problems += _unknown_keys(value, types[key], f"{prefix}{key}.")
+            options = [types[key], *get_args(types[key])]
+            inner = next((x for x in options if is_dataclass(x) and isinstance(x, type)), None)
+            if inner and isinstance(value, dict):
+                problems += _unknown_keys(value, inner, f"{prefix}{key}.")
             continue
         near = difflib.get_close_matches(str(key), known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
@@ -187,6 +198,42 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         (
             1 <= limits.attempts <= 10,
             f"limits.attempts is {limits.attempts}, expected 1 to 10",
+        ),
+    ]
+    problems = [problem for fine, problem in checks if not fine]
+    return problems + (_archive_contradictions(run.archive) if run.archive else [])
+
+
+def _archive_contradictions(policy: ArchivePolicy) -> list[str]:
+    checks = [
+        (
+            BUCKET.fullmatch(policy.bucket),
+            f"archive.bucket is {policy.bucket!r}, expected a bucket's name without gs://",
+        ),
+        (
+            OBJECT_PREFIX.fullmatch(policy.prefix),
+            f"archive.prefix is {policy.prefix!r}, expected a folder such as verdure/masks",
+        ),
+        (
+            0 < policy.low <= policy.high < 1,
+            f"archive.low and archive.high are {policy.low} and {policy.high}, expected shares "
+            "of the quota, low at most high: 0.6 and 0.8",
+        ),
+        (
+            policy.max_age_days is None or policy.max_age_days >= 1,
+            f"archive.max_age_days is {policy.max_age_days}, expected 1 or more, or none",
+        ),
+        (
+            0 <= policy.undo_hours <= MAX_UNDO_HOURS,
+            f"archive.undo_hours is {policy.undo_hours}, expected 0 to {MAX_UNDO_HOURS}",
+        ),
+        (
+            1 <= policy.per_call <= MAX_PER_CALL,
+            f"archive.per_call is {policy.per_call}, expected 1 to {MAX_PER_CALL}",
+        ),
+        (
+            1 <= policy.attempts <= MAX_ATTEMPTS,
+            f"archive.attempts is {policy.attempts}, expected 1 to {MAX_ATTEMPTS}",
         ),
     ]
     return [problem for fine, problem in checks if not fine]

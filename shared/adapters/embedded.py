@@ -56,6 +56,11 @@ class Database:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
 
+    def define(self, schema: str) -> None:
+        """Add tables, unless they are there."""
+        with self._lock:
+            self._connection.executescript(schema)
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Commit what happens inside as a whole, or nothing of it."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain import ids
+from shared.domain.archive import ArchivePolicy
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
 MASK_ALGORITHM = "mask-2"
@@ -62,6 +63,7 @@ class RunConfiguration:
     collection: str = "COPERNICUS/S2_HARMONIZED"
     mask: MaskParameters = field(default_factory=MaskParameters)
     limits: Limits = field(default_factory=Limits)
+    archive: ArchivePolicy | None = None
 
     @property
     def first_instant(self) -> datetime:

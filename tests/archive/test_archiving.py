@@ -1,0 +1,38 @@
+import json
+
+import ee
+import pystac
+import pytest
+
+from .conftest import BUCKET, MASKS, POLICY, values
+
+
+def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(start_archive):
+    # The collection is an asset too: 9 of 10, and 4 masks have to go to have 60 % less it.
+    with start_archive("--max-assets", "10") as archive:
+        archive.register()
+        archive.masks(8)
+        before = {x: values(f"{MASKS}/{x.rpartition('/')[2]}") for x in archive.listed()}
+        archive.until_still()
+        assert archive.states() == {"ARCHIVED": 3}
+        gone = [x.asset_id for x in archive.records()]
+        assert gone == sorted(before)[:3]
+        assert archive.listed() == set(before) - set(gone)
+        for record in archive.records():
+            item = pystac.Item.from_dict(json.loads(record.item))
+            assert item.properties["system:time_start"] == record.sensed_at.timestamp() * 1000
+            uri = item.assets["data"].href
+            assert uri.startswith(f"gs://{BUCKET}/verdure/masks/")
+            found = values(ee.Image.loadGeoTIFF(uri))
+            expected = before[record.asset_id].values()
+            for ours, theirs in zip(found.values(), expected, strict=True):
+                assert (ours == theirs).all()
+        assert archive.step() == {"archiving": 0, "restoring": 0}
+
+
+def test_below_the_watermark_nothing_is_done(start_archive):
+    with start_archive("--max-assets", "10") as archive:
+        archive.register()
+        archive.masks(6)
+        assert archive.step() == {"archiving": 0, "restoring": 0}
+        assert archive.states() == {}
