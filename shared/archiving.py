@@ -136,9 +136,16 @@ class Archiver:
         if overdue:
             self._look_for_tasks(overdue)
         stock = self._stock() if ready else Stock({})
-        for i in range(0, len(ready), BATCH):
-            self._verify_batch(ready[i : i + BATCH], stock)
+        same = [x for x in ready if self._is_unchanged(x[0], stock)]
+        for i in range(0, len(same), BATCH):
+            self._verify_batch(same[i : i + BATCH])
         return len(ready)
+
+    def _is_unchanged(self, record: Asset, stock: Stock) -> bool:
+        """Tell whether an asset is still the one that was chosen; spare it if not."""
+        if problem := stock.unchanged(record):
+            self._spare(record, problem, "nothing: what is there now is another asset")
+        return not problem
 
     def _files(self, record: Asset) -> list[File]:
         """Return a copy's files when all are there, else nothing."""
@@ -156,29 +163,20 @@ class Archiver:
                     self._try_again(record, reason, hopeless=hopeless)
                     break
 
-    def _verify_batch(self, batch: Sequence[tuple[Asset, list[File]]], stock: Stock) -> None:
-        try:
-            facts = self._services.earth_assets.compare([self._copy(*each) for each in batch])
-        except PermanentError as error:
-            if len(batch) > 1:  # one file that cannot be read spoils the answer for all
-                for each in batch:
-                    self._verify_batch([each], stock)
-                return
-            self._try_again(batch[0][0], f"the copy cannot be read: {error}")
-            return
+    def _verify_batch(self, batch: Sequence[tuple[Asset, list[File]]]) -> None:
+        wanted = [self._copy(record, files) for record, files in batch]
+        facts, errors = compared(wanted, self._services)
         for record, files in batch:
             with log_context(asset_id=record.asset_id):
+                if error := errors.get(record.record_id):
+                    self._try_again(record, f"the copy cannot be read: {error}")
+                    continue
                 self._or_spare(
-                    record, lambda x, files=files: self._judge(x, files, facts[x.record_id], stock)
+                    record, lambda x, files=files: self._judge(x, files, facts[x.record_id])
                 )
 
-    def _judge(
-        self, record: Asset, files: Sequence[File], facts: Mapping[str, Any], stock: Stock
-    ) -> None:
+    def _judge(self, record: Asset, files: Sequence[File], facts: Mapping[str, Any]) -> None:
         """Tombstone an asset whose copy has passed; have it copied again, or spare it, if not."""
-        if problem := stock.unchanged(record):
-            self._spare(record, problem, "nothing: it is chosen again when it has to leave")
-            return
         description = json.loads(record.description)
         if problem := _grid_problem(description, facts["grids"]):
             self._try_again(record, problem)
@@ -300,6 +298,28 @@ class Archiver:
         self._services.assets.change(
             record.record_id, lambda x: archive.spare(x, reason, next_action, self._now)
         )
+
+
+def compared(
+    wanted: Sequence[Copy], services: Services
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return the facts, or the error, of each comparison, by record id.
+
+    One file that cannot be read spoils the answer for all: then each is asked for alone. Raises
+    if none can be had and Earth Engine may be the cause.
+    """
+    try:
+        return services.earth_assets.compare(wanted), {}
+    except (PermanentError, TransientError) as error:
+        if len(wanted) == 1:
+            return {}, {wanted[0].record_id: str(error)}
+        is_transient = isinstance(error, TransientError)
+        first = error
+    each = [compared([copy], services) for copy in wanted]
+    facts = {key: value for found, _ in each for key, value in found.items()}
+    if is_transient and not facts:
+        raise first
+    return facts, {key: value for _, errors in each for key, value in errors.items()}
 
 
 def copy_problem(record: Asset, services: Services) -> str:

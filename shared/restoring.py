@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.archiving import BATCH, copy_problem
+from shared.archiving import BATCH, compared, copy_problem
 from shared.domain import archive, copies
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, State, Way
 from shared.domain.copies import WITH_MASKS
@@ -125,8 +125,9 @@ class Restorer:
         listed = services.earth_assets.describe(run.configuration.destination)
         stock = {description["name"]: description for description in listed}
         back = [x for x in coming if x.asset_id in stock]
-        for i in range(0, len(back), BATCH):
-            self._verify(back[i : i + BATCH], stock)
+        alike = [x for x in back if self._is_alike(x, stock[x.asset_id])]
+        for i in range(0, len(alike), BATCH):
+            self._verify(alike[i : i + BATCH], stock)
         for record in coming:
             since = services.now() - (record.changed_at or services.now())
             if record.asset_id not in stock and since > LOOK_AFTER:
@@ -144,28 +145,30 @@ class Restorer:
             )
             for x in batch
         ]
-        try:
-            facts = self._services.earth_assets.compare(wanted)
-        except PermanentError as error:
-            if len(batch) > 1:
-                for record in batch:
-                    self._verify([record], stock)
-                return
-            self._give_up(batch[0], f"what came back cannot be compared: {error}")
-            return
+        facts, errors = compared(wanted, self._services)
         for record in batch:
             with log_context(asset_id=record.asset_id):
+                if error := errors.get(record.record_id):
+                    self._give_up(record, f"what came back cannot be compared: {error}")
+                    continue
                 self._judge(record, facts[record.record_id], stock[record.asset_id])
+
+    def _is_alike(self, record: Asset, description: Mapping[str, Any]) -> bool:
+        """Tell whether an asset has the bands and properties of the original; else give it up."""
+        problems = copies.differences(json.loads(record.description), description)
+        if problems:
+            self._give_up(
+                record, f"{record.asset_id} is not what was archived: {'; '.join(problems)}"
+            )
+        return not problems
 
     def _judge(
         self, record: Asset, facts: Mapping[str, Any], description: Mapping[str, Any]
     ) -> None:
-        problems = copies.differences(json.loads(record.description), description)
         different = {name: int(n) for name, n in facts["different"].items() if n}
         if different:
-            problems.append(f"pixels that differ, by band: {different}")
-        if problems:
-            self._give_up(record, f"{record.asset_id} is not what was archived: {problems}")
+            reason = f"{record.asset_id} has pixels that differ, by band: {different}"
+            self._give_up(record, reason)
             return
         self._services.assets.change(
             record.record_id,

@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 #: Names of the layouts.
@@ -157,6 +158,12 @@ def manifest(
     if ring is not None:
         content["footprint"] = {"points": [{"x": x, "y": y} for x, y in ring]}
     return content
+
+
+def milliseconds(text: str) -> int:
+    """Return a time in RFC 3339 as milliseconds since 1970."""
+    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
+    return round(since.total_seconds() * 1000)
 
 
 def encoded(properties: Json) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.archive import Asset, File
-from shared.domain.copies import WITH_NODATA, Part
+from shared.domain.copies import WITH_NODATA, Part, milliseconds
 from shared.domain.outputs import STAC_VERSION, bounding_box
 
 EXTENSIONS = [
@@ -209,12 +209,6 @@ def _outer_ring(geometry: Mapping[str, Any] | None) -> list[Any]:
     coordinates = geometry["coordinates"]
     ring = coordinates[0] if geometry["type"] == "Polygon" else coordinates[0][0]
     return list(ring)
-
-
-def milliseconds(text: str) -> int:
-    """Return a time in RFC 3339 as milliseconds since 1970."""
-    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
-    return round(since.total_seconds() * 1000)
 
 
 def _rfc3339(moment: datetime) -> str:

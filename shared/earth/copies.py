@@ -5,7 +5,7 @@ from typing import Any
 
 import ee
 
-from shared.domain.copies import OPAQUE, Part, parts
+from shared.domain.copies import OPAQUE, Part, milliseconds, parts
 
 #: Pixels that a comparison may read: a full 10 m tile of Sentinel-2 has 1.2e8.
 MAX_PIXELS = 10**9
@@ -29,7 +29,8 @@ def opened(description: Mapping[str, Any], layout: str, uris: Sequence[str]) -> 
         data = ee.Image.cat(
             [data.select([name]).updateMask(shown.select([name])) for name in _names(files)]
         )
-    return data.select([band["id"] for band in description["bands"]])
+    in_order = [band["id"] for band in description["bands"]]
+    return data if _names(files) == in_order else data.select(in_order)
 
 
 def with_metadata(image: ee.Image, description: Mapping[str, Any], image_id: str) -> ee.Image:
@@ -37,7 +38,7 @@ def with_metadata(image: ee.Image, description: Mapping[str, Any], image_id: str
     properties = {"system:index": image_id, **description.get("properties", {})}
     for field, key in (("startTime", "system:time_start"), ("endTime", "system:time_end")):
         if field in description:
-            properties[key] = ee.Date(description[field]).millis()
+            properties[key] = milliseconds(description[field])
     if "geometry" in description:
         geometry = description["geometry"]
         properties["system:footprint"] = ee.Geometry(geometry, None, False)
@@ -125,6 +126,9 @@ def outline_of(grid: Mapping[str, Any]) -> ee.Geometry:
 
 
 def _stacked(files: Sequence[tuple[Part, str]]) -> ee.Image:
+    if len(files) == 1:  # most are: it keeps the graph of many small
+        [(part, uri)] = files
+        return ee.Image.loadGeoTIFF(uri).rename(list(part.bands))
     return ee.Image.cat([ee.Image.loadGeoTIFF(uri).rename(list(part.bands)) for part, uri in files])
 
 

@@ -2,9 +2,8 @@ import json
 
 import ee
 import pystac
-import pytest
 
-from .conftest import BUCKET, MASKS, POLICY, values
+from .conftest import BUCKET, MASKS, values
 
 
 def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(start_archive):
