@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from cli import archive as archive_commands
 from cli import cloud, outputs, stacks
 from cli import demo as demo_run
 from cli import model as model_commands
@@ -34,6 +35,9 @@ app = typer.Typer(
     help="Cloud masks from Sentinel-2 with Earth Engine.",
 )
 app.add_typer(model_commands.app, name="model")
+app.add_typer(archive_commands.app, name="archive")
+app.command()(archive_commands.restore)
+app.command(name="ls")(archive_commands.list_assets)
 
 
 class StackName(StrEnum):

@@ -5,7 +5,7 @@ between leaves a record from which the same step finds what was done, and goes o
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,40 +66,47 @@ class Archiver:
     def _now(self) -> datetime:
         return self._services.now()
 
-    def choose(self) -> int:
-        """Record which assets leave, and return how many are new."""
+    def plan(self) -> tuple[archive.Quota, list[Asset]]:
+        """Return the quota, and which assets would be chosen now."""
         services, run = self._services, self._run
-        root = run.configuration.destination.split("/assets/")[0] + "/assets"
-        quota = services.earth_assets.quota(root)
+        quota = services.earth_assets.quota(root_of(run))
         leaving = services.assets.in_states(run.name, LEAVING)
         left = quota.less(len(leaving), sum(x.size_bytes for x in leaving))
         is_full = quota.is_above(self._policy.high) and left.is_above(self._policy.low)
         if not is_full and self._policy.max_age_days is None:
-            return 0
-        candidates = list(self._candidates())
-        chosen = archive.to_choose(candidates, leaving, quota, self._policy, self._now)
+            return quota, []
+        chosen = archive.to_choose(self.candidates(), leaving, quota, self._policy, self._now)
         if is_full and not chosen and not leaving:
             logger.error("the quota is nearly used up, and no asset of the run can leave")
-        new = [x for record in chosen if (x := archive.choose(record, self._now))]
-        added = services.assets.add(new)
-        for record in new:  # those that have been in the ledger already
-            services.assets.change(record.record_id, lambda x: archive.choose(x, self._now))
-        return added
+        return quota, chosen
 
-    def _candidates(self) -> Iterator[Asset]:
-        """Yield the assets that there are, on record or not; whose mask is being redone stays."""
+    def choose(self) -> int:
+        """Record which assets leave, and return how many."""
+        _, chosen = self.plan()
+        return self.take(chosen)
+
+    def take(self, chosen: Sequence[Asset]) -> int:
+        """Record assets as leaving, and return how many are."""
+        leaving = [x for record in chosen if (x := archive.choose(record, self._now))]
+        added = self._services.assets.add(leaving)
+        if added < len(leaving):  # the others have been on record
+            for record in leaving:
+                self._services.assets.change(
+                    record.record_id, lambda x: archive.choose(x, self._now)
+                )
+        return len(leaving)
+
+    def candidates(self) -> list[Asset]:
+        """Return the assets that there are, on record or not; whose mask is being redone stays."""
         services, run = self._services, self._run
-        stock = self._stock()
         known = {x.record_id: x for x in services.assets.of_run(run.name)}
+        stock = self._stock(known.values())
         exports = services.ledger.exports(run.name)
         busy = _busy(exports)
-        for export in exports:
-            record = _record(run, export, stock)
-            if record and record.record_id not in known and export.image_id not in busy:
-                yield record
-        for record in known.values():
-            if stock.has(record) and record.image_id not in busy:
-                yield record
+        new = [record for x in exports if (record := _record(run, x, stock))]
+        all_there = [x for x in new if x.record_id not in known]
+        all_there += [x for x in known.values() if stock.has(x)]
+        return [x for x in all_there if x.image_id not in busy]
 
     def start(self) -> int:
         """Start as many copies as one call may have under way; return how many."""
@@ -135,7 +142,7 @@ class Archiver:
                 overdue.append(record)
         if overdue:
             self._look_for_tasks(overdue)
-        stock = self._stock() if ready else Stock({})
+        stock = self._stock(x for x, _ in ready) if ready else Stock({})
         same = [x for x in ready if self._is_unchanged(x[0], stock)]
         for i in range(0, len(same), BATCH):
             self._verify_batch(same[i : i + BATCH])
@@ -217,7 +224,7 @@ class Archiver:
         due = due[: self._policy.per_call]
         if not due:
             return 0
-        stock = self._stock()
+        stock = self._stock(due)
         busy = _busy(self._services.ledger.in_flight(run.name))
         for record in due:
             if record.image_id not in busy:
@@ -241,8 +248,14 @@ class Archiver:
 
     # What the steps share.
 
-    def _stock(self) -> Stock:
-        listed = self._services.earth_assets.describe(self._run.configuration.destination)
+    def _stock(self, records: Iterable[Asset]) -> Stock:
+        """List the run's destination, and the folders of what was imported."""
+        folders = {x.asset_id.rpartition("/")[0] for x in records}
+        listed = [
+            description
+            for folder in sorted(folders | {self._run.configuration.destination})
+            for description in self._services.earth_assets.describe(folder)
+        ]
         return Stock({description["name"]: description for description in listed})
 
     def _places(self, record: Asset, layout: str = "") -> list[tuple[Part, str]]:
@@ -298,6 +311,11 @@ class Archiver:
         self._services.assets.change(
             record.record_id, lambda x: archive.spare(x, reason, next_action, self._now)
         )
+
+
+def root_of(run: Run) -> str:
+    """Return the root of a run's assets, whose quota it is: projects/P/assets."""
+    return run.configuration.destination.split("/assets/")[0] + "/assets"
 
 
 def compared(

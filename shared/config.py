@@ -239,6 +239,17 @@ def _archive_contradictions(policy: ArchivePolicy) -> list[str]:
     return [problem for fine, problem in checks if not fine]
 
 
+def read_geometry(value: Any, folder: Path, key: str) -> dict[str, Any]:
+    """Return the GeoJSON geometry in a file, or raise InvalidConfiguration naming `key`."""
+    try:
+        found = _geometry(value, folder, key)
+    except ValueError as error:
+        raise InvalidConfiguration([str(error)]) from error
+    if isinstance(found, str):
+        raise InvalidConfiguration([f"{key} is {value!r}, expected a file of GeoJSON"])
+    return found
+
+
 def _geometry(value: Any, folder: Path, key: str) -> dict[str, Any] | str:
     """Return GeoJSON geometry from GeoJSON or a file of it; leave an Earth Engine table's id."""
     if isinstance(value, str):

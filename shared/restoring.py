@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.archiving import BATCH, compared, copy_problem
+from shared.archiving import BATCH, compared, copy_problem, root_of
 from shared.domain import archive, copies
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, State, Way
 from shared.domain.copies import WITH_MASKS
@@ -70,8 +70,7 @@ class Restorer:
         if not waiting:
             return 0
         coming = [x for x in restoring if x.operation]
-        root = run.configuration.destination.split("/assets/")[0] + "/assets"
-        quota = services.earth_assets.quota(root)
+        quota = services.earth_assets.quota(root_of(run))
         quota = quota.less(-len(coming), -sum(x.size_bytes for x in coming))
         started = 0
         for record in waiting:
@@ -122,7 +121,8 @@ class Restorer:
         coming = [x for x in services.assets.in_states(run.name, [State.RESTORING]) if x.operation]
         if not coming:
             return 0
-        listed = services.earth_assets.describe(run.configuration.destination)
+        folders = {x.asset_id.rpartition("/")[0] for x in coming}
+        listed = (x for folder in sorted(folders) for x in services.earth_assets.describe(folder))
         stock = {description["name"]: description for description in listed}
         back = [x for x in coming if x.asset_id in stock]
         alike = [x for x in back if self._is_alike(x, stock[x.asset_id])]
