@@ -1,6 +1,5 @@
 """watch_assets, on a schedule: tell the archive when the quota fills, or something is under way."""
 
-from shared.archiving import root_of
 from shared.domain.archive import LEAVING, ArchivePolicy, State
 from shared.domain.runs import Run
 from shared.handler import log_context, on_schedule
@@ -33,4 +32,4 @@ def _must_archive(
 ) -> bool:
     if policy.max_age_days is not None or any(under_way.get(state) for state in LEAVING):
         return True
-    return services.earth_assets.quota(root_of(run)).is_above(policy.high)
+    return services.earth_assets.quota(run.configuration.asset_root).is_above(policy.high)

@@ -69,7 +69,7 @@ class Archiver:
     def plan(self) -> tuple[archive.Quota, list[Asset]]:
         """Return the quota, and which assets would be chosen now."""
         services, run = self._services, self._run
-        quota = services.earth_assets.quota(root_of(run))
+        quota = services.earth_assets.quota(run.configuration.asset_root)
         leaving = services.assets.in_states(run.name, LEAVING)
         left = quota.less(len(leaving), sum(x.size_bytes for x in leaving))
         is_full = quota.is_above(self._policy.high) and left.is_above(self._policy.low)
@@ -311,11 +311,6 @@ class Archiver:
         self._services.assets.change(
             record.record_id, lambda x: archive.spare(x, reason, next_action, self._now)
         )
-
-
-def root_of(run: Run) -> str:
-    """Return the root of a run's assets, whose quota it is: projects/P/assets."""
-    return run.configuration.destination.split("/assets/")[0] + "/assets"
 
 
 def compared(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.archiving import BATCH, compared, copy_problem, root_of
+from shared.archiving import BATCH, compared, copy_problem
 from shared.domain import archive, copies
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, State, Way
 from shared.domain.copies import WITH_MASKS
@@ -70,7 +70,7 @@ class Restorer:
         if not waiting:
             return 0
         coming = [x for x in restoring if x.operation]
-        quota = services.earth_assets.quota(root_of(run))
+        quota = services.earth_assets.quota(run.configuration.asset_root)
         quota = quota.less(-len(coming), -sum(x.size_bytes for x in coming))
         started = 0
         for record in waiting:

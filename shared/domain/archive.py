@@ -140,6 +140,12 @@ class Quota:
         """Tell whether the assets or the bytes are more than a share of their limit."""
         return self.assets > share * self.max_assets or self.bytes > share * self.max_bytes
 
+    def room(self, coming: int) -> int:
+        """Return how many more assets of the usual size fit, beside those that are coming."""
+        size = self.bytes / self.assets if self.assets else 0
+        by_size = (self.max_bytes - self.bytes) / size if size else self.max_assets
+        return max(0, int(min(self.max_assets - self.assets, by_size)) - coming)
+
     def less(self, assets: int, size: int) -> "Quota":
         """Return the quota without some assets and bytes."""
         return replace(self, assets=self.assets - assets, bytes=self.bytes - size)

@@ -66,6 +66,11 @@ class RunConfiguration:
     archive: ArchivePolicy | None = None
 
     @property
+    def asset_root(self) -> str:
+        """Root of the destination's project, whose quota it is: projects/P/assets."""
+        return self.destination.split("/assets/")[0] + "/assets"
+
+    @property
     def first_instant(self) -> datetime:
         """Start of the widened period, inclusive."""
         return datetime.combine(self.start - timedelta(self.days_before), time(), UTC)
