@@ -4,6 +4,7 @@ import ee
 import pystac
 
 from .conftest import BUCKET, MASKS, values
+from .test_restoring import request
 
 
 def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(start_archive):
@@ -35,3 +36,17 @@ def test_below_the_watermark_nothing_is_done(start_archive):
         archive.masks(6)
         assert archive.step() == {"archiving": 0, "restoring": 0}
         assert archive.states() == {}
+
+
+def test_by_cloud_storages_own_client_it_is_the_same(start_archive):
+    from shared.adapters.storage import CloudObjects
+
+    with start_archive("--max-assets", "10") as archive:
+        archive.use(objects=CloudObjects("demo-project", archive.earth_engine_url))
+        archive.register()
+        archive.masks(8)
+        archive.until_still()
+        assert archive.states() == {"ARCHIVED": 3}
+        request(archive, "cog", count=1)
+        archive.until_still()
+        assert archive.states() == {"ARCHIVED": 2, "LIVE": 1}
