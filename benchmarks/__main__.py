@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    archive,
     emulator_forest,
     emulator_full_tile,
     emulator_reducers,
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "ee_requests_per_image": orchestration.costs,
     "ledger_writes_per_image": orchestration.costs,
     "orchestration_throughput": orchestration.throughput,
+    "archive_control_plane": archive.control_plane,
     "emulator_forest": emulator_forest.forest,
     "emulator_median": emulator_reducers.median,
     "emulator_regression": emulator_reducers.regression,
