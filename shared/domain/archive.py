@@ -19,6 +19,9 @@ from enum import StrEnum
 
 from shared.domain import ids
 
+#: Share of the quota that new assets may fill: how large they will be is an estimate.
+SAFE = 0.95
+
 
 class State(StrEnum):
     """Where an asset stands."""
@@ -143,8 +146,9 @@ class Quota:
     def room(self, coming: int) -> int:
         """Return how many more assets of the usual size fit, beside those that are coming."""
         size = self.bytes / self.assets if self.assets else 0
-        by_size = (self.max_bytes - self.bytes) / size if size else self.max_assets
-        return max(0, int(min(self.max_assets - self.assets, by_size)) - coming)
+        by_size = (SAFE * self.max_bytes - self.bytes) / size if size else self.max_assets
+        by_count = SAFE * self.max_assets - self.assets
+        return max(0, int(min(by_count, by_size)) - coming)
 
     def less(self, assets: int, size: int) -> "Quota":
         """Return the quota without some assets and bytes."""
