@@ -15,12 +15,12 @@ def archive_assets(message: QuotaReached, message_id: str, services: Services) -
         logger.info("nothing to do: the run has no archive")
         return
     archiver = Archiver(run, policy, services)
-    logger.info(
-        "%s",
-        {
-            "chosen": archiver.choose(),
-            "started": archiver.start(),
-            "verified": archiver.verify(),
-            "deleted": archiver.delete(),
-        },
-    )
+    counts = {
+        "chosen": archiver.choose(),
+        "started": archiver.start(),
+        "verified": archiver.verify(),
+        "deleted": archiver.delete(),
+    }
+    if counts["verified"] and not counts["started"]:  # the last of them for now
+        counts["catalogues"] = archiver.catalogue()
+    logger.info("%s", counts)

@@ -246,6 +246,20 @@ class Archiver:
             services.earth_assets.delete(record.asset_id)
         services.assets.change(record.record_id, lambda x: archive.bury(x, self._now))
 
+    def catalogue(self) -> int:
+        """Write the STAC collection of each folder of copies; return how many."""
+        records = [x for x in self._services.assets.of_run(self._run.name) if x.files]
+        by_place: dict[str, list[Asset]] = {}
+        for record in records:  # …/<folder>/<image id>/<record id>.json
+            by_place.setdefault(record.files[-1].uri.rsplit("/", 2)[0], []).append(record)
+        for place, of_folder in by_place.items():
+            folder = sidecars.collection_id(of_folder[0].asset_id)
+            text = json.dumps(sidecars.collection(folder, of_folder))
+            self._services.objects.write(
+                f"{place}/collection.json", text.encode(), "application/json"
+            )
+        return len(by_place)
+
     # What the steps share.
 
     def _stock(self, records: Iterable[Asset]) -> Stock:

@@ -92,7 +92,6 @@ class Asset:
     layout: str = ""
     files: tuple[File, ...] = ()
     item: str = ""  # the sidecar, as JSON text
-    second_copy: str = ""  # Drive's id of the folder or file, where there is one
     delete_after: datetime | None = None
     way: str = ""
     operation: str = ""
@@ -122,7 +121,6 @@ class ArchivePolicy:
     per_call: int = 200
     attempts: int = 3
     restore: Way = Way.INGEST
-    drive_folder: str = ""
 
     @property
     def undo_window(self) -> timedelta:

@@ -66,7 +66,7 @@ def item(
         "geometry": geometry,
         **({"bbox": bounding_box(geometry)} if geometry else {}),
         "properties": {key: value for key, value in properties.items() if value is not None},
-        "links": [{"rel": "collection", "href": "./collection.json", "type": "application/json"}],
+        "links": [{"rel": "collection", "href": "../collection.json", "type": "application/json"}],
         "collection": collection_id(record.asset_id),
         "assets": {
             f"data{part.suffix}": _file(part, file, record.layout, statistics)
@@ -133,7 +133,11 @@ def collection(folder: str, records: Sequence[Asset]) -> dict[str, Any]:
             "temporal": {"interval": [[times[0], times[-1]]]},
         },
         "links": [
-            {"rel": "item", "href": f"./{x.record_id}.json", "type": "application/geo+json"}
+            {
+                "rel": "item",
+                "href": f"./{'/'.join(x.files[-1].uri.rsplit('/', 2)[1:])}",
+                "type": "application/geo+json",
+            }
             for x in records
         ],
     }

@@ -28,6 +28,12 @@ def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(sta
             for ours, theirs in zip(found.values(), expected, strict=True):
                 assert (ours == theirs).all()
         assert archive.step() == {"archiving": 0, "restoring": 0}
+        folder = archive.bucket() / "verdure" / "masks"
+        collection = pystac.Collection.from_file(str(folder / "collection.json"))
+        items = {x.id: x for x in collection.get_items()}
+        assert set(items) == {x.record_id for x in archive.records()}
+        assert all(x.get_collection() is collection for x in items.values())
+        assert collection.extent.temporal.intervals[0][0] == archive.records()[0].sensed_at
 
 
 def test_below_the_watermark_nothing_is_done(start_archive):

@@ -71,6 +71,11 @@ def test_a_table_stays_a_name(read):
         ({"destination": "masks"}, ["destination is 'masks'", "projects/PROJECT/assets"]),
         ({"name": "Slovenia 2018"}, ["'Slovenia 2018'", "lower-case"]),
         ({"days_before": -1}, ["days_before", "-1"]),
+        ({"archive": {"bucket": "gs://b"}}, ["archive.bucket is 'gs://b'", "without gs://"]),
+        ({"archive": {"buckt": "b"}}, ["unknown key archive.buckt", "did you mean bucket?"]),
+        ({"archive": {"bucket": "abc", "low": 0.9}}, ["archive.low", "0.9", "low at most high"]),
+        ({"archive": {"bucket": "abc", "restore": "fax"}}, ["fax"]),
+        ({"archive": {"bucket": "abc", "undo_hours": -1}}, ["archive.undo_hours is -1"]),
     ],
 )
 def test_what_is_wrong_is_named_with_its_value_and_what_would_be_right(read, changes, words):
