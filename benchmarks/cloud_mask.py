@@ -117,6 +117,4 @@ def graph_bytes() -> dict[str, Result]:
         size = len(json.dumps(ee.serializer.encode(mask, for_cloud_api=True)))
     limit = MAX_BYTES / ORIGINAL_BYTES
     baseline = "bytes, system of 2019"
-    return {
-        "mask_graph_bytes": Result(size, "bytes", limit, "at most", ORIGINAL_BYTES, baseline)
-    }
+    return {"mask_graph_bytes": Result(size, "bytes", limit, "at most", ORIGINAL_BYTES, baseline)}
