@@ -14,7 +14,7 @@ demo: .venv/local ## Mask a synthetic region, or SCENES="FOLDER ...", and draw t
 	$(BIN)/verdure demo $(if $(OUT),--out $(OUT)) $(foreach folder,$(SCENES),--scenes $(folder))
 
 test: .venv/dev ## Run all tests; those that need Google's emulators are skipped where these are absent
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 soak: .venv/dev ## Run the long proofs: many moments of a kill, many orders of messages
 	$(BIN)/python -m pytest -m soak
