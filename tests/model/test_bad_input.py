@@ -133,7 +133,7 @@ class Folder:
             pixels = self.rng.integers(300, 4000, (len(bands), SIDE, SIDE))
         with rasterio.open(
             self.path / f"{name}.tif", "w", driver="GTiff", dtype="uint16", count=len(bands),
-            width=SIDE, height=SIDE, crs="EPSG:32633", nodata=0,
+            width=SIDE, height=SIDE, crs="EPSG:32633", nodata=0, compress="deflate",
             transform=rasterio.Affine(10, 0, 465_180, 0, -10, 5_080_260),
         ) as raster:  # fmt: skip
             raster.write(pixels.astype("u2"))
@@ -166,6 +166,14 @@ def applied(tmp_path_factory):
     folder.add("truncated")
     path = folder.path / "truncated.tif"
     path.write_bytes(path.read_bytes()[:-2000])
+    # Noise would be stored as it is, and no decoder would notice.
+    smooth = np.arange(len(ALL_BANDS) * SIDE**2).reshape(len(ALL_BANDS), SIDE, SIDE)
+    folder.add("damaged", pixels=300 + smooth)
+    path = folder.path / "damaged.tif"
+    content = path.read_bytes()
+    # Behind the header, where pixels are: only who reads these will notice.
+    first, last = len(content) // 10, len(content) // 5
+    path.write_bytes(content[:first] + bytes(last - first) + content[last:])
     folder.add("gone")
     (folder.path / "gone.tif").unlink()
     code, printed, told = verdure_model("apply", "--scenes", folder.write(), "--out", out, "--json")
@@ -178,6 +186,7 @@ def test_images_that_cannot_be_masked_are_named_and_the_others_done(applied):
     assert "no-blue: bands missing: B2" in told
     assert "truncated.tif is truncated" in told
     assert "gone.tif does not exist" in told
+    assert "damaged: Earth Engine: " in told
     done = {name for name, one in results.items() if not one["problem"]}
     assert done == {"alone", "undated", "six", "masked"} | {
         f"of-{number}-{i}" for number in (2, 3) for i in range(number)
