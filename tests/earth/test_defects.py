@@ -342,11 +342,10 @@ def test_defect_9_no_footprint_is_compared_before_dates_are(region):
 
 def test_defect_9_a_masked_qa60_masks_no_background(region):
     image_id = partly(region)
-    half = ee.Date("2018-06-01")
 
     def with_qa60(scene):
-        # As in the archive, it is masked in a part of the images only.
-        there = ee.Number(scene.date().difference(half, "day")).lt(0)
+        # Were it masked in all, or in the last, those would not change places.
+        there = ee.Number(scene.date().getRelative("day", "year")).divide(10).floor().mod(2)
         qa60 = ee.Image(0).updateMask(ee.Image.constant(there)).rename("QA60").toUint16()
         return scene.addBands(qa60, None, True)
 
@@ -358,9 +357,8 @@ def test_defect_9_a_masked_qa60_masks_no_background(region):
             .reduceRegion(ee.Reducer.mean(), image.geometry(), 60)
         )
     )  # fmt: skip
-    for period, valid in ((("2018-01-01", half), False), ((half, "2019-01-01"), True)):
-        some = original.filterDate(*period).limit(5).aggregate_array("valids").getInfo()
-        assert [share == 0 for share in some] == [valid] * 5
+    shares = original.aggregate_array("valids").getInfo()
+    assert 10 < shares.count(0) < len(shares) - 10
     given, without = (
         select_background(image, some, Selection.NEIGHBOURS, RULES).aggregate_array("system:index")
         for some in (scenes, ee.ImageCollection(COLLECTION).select(["B1", *VISIBLE]))
