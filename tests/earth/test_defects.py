@@ -347,7 +347,7 @@ def test_defect_9_a_masked_qa60_masks_no_background(region):
         # Were it masked in all, or in the last, those would not change places.
         there = ee.Number(scene.date().getRelative("day", "year")).divide(10).floor().mod(2)
         qa60 = ee.Image(0).updateMask(ee.Image.constant(there)).rename("QA60").toUint16()
-        return scene.addBands(qa60, None, True)
+        return scene.select(ALL_BANDS).addBands(qa60)
 
     scenes = ee.ImageCollection(COLLECTION).map(with_qa60)
     image = image_of(image_id)
