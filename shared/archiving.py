@@ -19,7 +19,7 @@ from shared.domain.failures import classify
 from shared.domain.runs import Run
 from shared.errors import PermanentError, TransientError
 from shared.handler import log_context, logger
-from shared.services import Copy, Services
+from shared.services import Copy, EndedCopy, Services
 
 #: Assets in one comparison: each reads the pixels of a whole image twice, and an interactive
 #: answer has five minutes (guides/usage).
@@ -160,13 +160,14 @@ class Archiver:
         return [x for x in found if x] if all(found) else []
 
     def _look_for_tasks(self, overdue: Sequence[Asset]) -> None:
-        ended = self._services.earth_assets.ended_copies()
+        tasks = self._services.earth_assets.copy_tasks()
+        vanished = EndedCopy("VANISHED", "")
         for record in overdue:
             for number in range(len(self._places(record))):
-                task = ended.get(archive.request_id(record, number))
+                task = tasks.get(archive.request_id(record, number), vanished)
                 if task is not None and task.state != "SUCCEEDED":
                     reason = task.error or f"the task is {task.state} and left no file"
-                    hopeless = classify(reason) is Failure.PERMANENT
+                    hopeless = bool(task.error) and classify(reason) is Failure.PERMANENT
                     self._try_again(record, reason, hopeless=hopeless)
                     break
 

@@ -100,6 +100,9 @@ class Objects(Protocol):
     def delete(self, uri: str) -> None:
         """Delete an object; that there is none is as good."""
 
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+
 
 class Bus(Protocol):
     """Where facts are published."""
@@ -194,8 +197,11 @@ class EarthAssets(Protocol):
         Returns the facts by record id.
         """
 
-    def ended_copies(self) -> dict[str, EndedCopy]:
-        """Return the archive's tasks that are over, by request id: one request for every 500."""
+    def copy_tasks(self) -> dict[str, EndedCopy | None]:
+        """Return how the archive's tasks ended, by request id; None while one waits or runs.
+
+        One request for every 500 tasks of the project.
+        """
 
     def ended_operation(self, name: str) -> EndedCopy | None:
         """Return how an operation ended, or None while it goes on: one request."""

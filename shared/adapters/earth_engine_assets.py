@@ -87,16 +87,16 @@ class EarthEngineAssets:
         return {fact["record_id"]: fact for fact in facts}
 
     @translated
-    def ended_copies(self) -> dict[str, EndedCopy]:
-        """Return the archive's tasks that are over, by request id: a request for every 500."""
+    def copy_tasks(self) -> dict[str, EndedCopy | None]:
+        """Return how the archive's tasks ended, by request id; None while one waits or runs."""
         self._client.connect()
-        ended: dict[str, EndedCopy] = {}
+        tasks: dict[str, EndedCopy | None] = {}
         for operation in ee.data.listOperations():
             metadata = operation["metadata"]
             match = _DESCRIPTION.fullmatch(metadata.get("description", ""))
-            if match and operation.get("done"):
-                ended.setdefault(match[1], _ended(operation))
-        return ended
+            if match:
+                tasks.setdefault(match[1], _ended(operation) if operation.get("done") else None)
+        return tasks
 
     @translated
     def delete(self, asset_id: str) -> None:

@@ -54,6 +54,9 @@ class FolderObjects:
         """Delete an object; that there is none is as good."""
         self._path(uri).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Do nothing: a folder has no connections."""
+
     def _path(self, uri: str) -> Path:
         bucket, _, name = uri.removeprefix("gs://").partition("/")
         if not (self._folder / bucket).is_dir():

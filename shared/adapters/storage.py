@@ -81,6 +81,12 @@ class CloudObjects:
         except exceptions.NotFound:
             return
 
+    def close(self) -> None:
+        """Close connections, if there are any."""
+        if "_client" in vars(self):
+            self._client.close()
+            del self._client
+
     def _blob(self, uri: str) -> storage.Blob:
         return storage.Blob.from_uri(uri, client=self._client)
 

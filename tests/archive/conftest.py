@@ -1,8 +1,10 @@
 """A run with an archive on the embedded stack: real ee client, assets with pixels."""
 
 import json
+import shutil
 import time
-from contextlib import contextmanager
+import uuid
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,6 +16,7 @@ from cli import stacks
 from emulator import launch
 from shared import bootstrap
 from shared.adapters.embedded import SqliteBus
+from shared.adapters.folder import FolderObjects
 from shared.config import Settings
 from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import Export, State
@@ -52,13 +55,15 @@ def until_done(name):
 class Archive(stacks.EmbeddedStack):
     """An embedded stack with masks that are made without a model, and a clock to turn."""
 
-    def __init__(self, settings, folder):
+    def __init__(self, settings, data):
         super().__init__(settings)
-        self.folder = folder
+        self.data = data
         self.ahead = timedelta()
         now = self.services.now
-        self.use(now=lambda: now() + self.ahead)
+        self.use(now=lambda: now() + self.ahead, objects=FolderObjects(data / "buckets"))
         self.run = None
+        # Earth Engine starts one task for a request id, ever: each test has ids of its own.
+        self.key = uuid.uuid4().hex[:8]
 
     def use(self, **changes):
         self.services = replace(self.services, **changes)
@@ -75,27 +80,35 @@ class Archive(stacks.EmbeddedStack):
         return self.run
 
     def bucket(self):
-        path = self.folder / "earth-engine" / "buckets" / BUCKET
+        path = self.data / "buckets" / BUCKET
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def empty(self):
+        """Leave nothing of an earlier test."""
+        self.services.earth_engine.create_collection(MASKS)
+        ee.data.setMaxRetries(0)  # the client would ask again for half a minute
+        for asset in self.listed():
+            ee.data.deleteAsset(asset)
+        shutil.rmtree(self.bucket())
+        self.bucket()
+
     def masks(self, count, pixels=(7, 5)):
         """Make masks and record them as a run would have."""
-        self.services.earth_engine.create_collection(MASKS)
         names = []
         for number in range(count):
             sensed = datetime(2018, 3, 1, 10, 5, 41, 24_000, UTC) + timedelta(days=number)
             image_id = f"{sensed:%Y%m%dT%H%M%S}_T33TVL"
             image = ee.Image(mask_image(number)).set(
                 {
-                    "run_key": f"mask-{number}",
+                    "run_key": f"mask-{self.key}-{number}",
                     "system:time_start": int(sensed.timestamp() * 1000),
                     "model": "cloud-13",
                     "share": 0.25,
                 }
             )
             names.append(self.export(image, f"{MASKS}/{image_id}", pixels))
-            self.services.ledger.add([succeeded(number, image_id, sensed)])
+            self.services.ledger.add([succeeded(f"{self.key}-{number}", image_id, sensed)])
         for name in names:
             until_done(name)
 
@@ -142,7 +155,7 @@ class Archive(stacks.EmbeddedStack):
         return self.services.assets.of_run("demo")
 
     def listed(self):
-        return {x["id"] for x in ee.data.listAssets(MASKS)["assets"]}
+        return {x["id"] for x in ee.data.listAssets(MASKS).get("assets", ())}
 
 
 def mask_image(number):
@@ -158,9 +171,9 @@ def mask_image(number):
     )
 
 
-def succeeded(number, image_id, sensed):
+def succeeded(key, image_id, sensed):
     return Export(
-        export_id=f"mask-{number}",
+        export_id=f"mask-{key}",
         run="demo",
         run_id="demo-1",
         image_id=image_id,
@@ -200,17 +213,30 @@ def values(image):
     return {name: np.asarray(array[name], float) for name in array.dtype.names}
 
 
+@pytest.fixture(scope="session")
+def earth_engine(tmp_path_factory):
+    """An Earth Engine for all tests that need none of their own: its folder and URL."""
+    data = tmp_path_factory.mktemp("earth-engine")
+    with launch.running(data, []) as url:
+        yield data, url
+
+
 @pytest.fixture
-def start_archive(tmp_path):
-    """A function that gives a running stack, with options for the emulator."""
+def start_archive(tmp_path, earth_engine):
+    """A function that gives a running stack; with options, on an Earth Engine of its own."""
 
     @contextmanager
     def start(*options):
-        with launch.running(tmp_path / "earth-engine", [], *options) as url:
-            running = Archive(Settings("embedded", launch.PROJECT, tmp_path, url), tmp_path)
-            running.bucket()
+        with ExitStack() as exits:
+            if options:
+                data = tmp_path / "earth-engine"
+                url = exits.enter_context(launch.running(data, [], *options))
+            else:
+                data, url = earth_engine
+            running = Archive(Settings("embedded", launch.PROJECT, tmp_path, url), data)
+            running.empty()
             yield running
-        bootstrap.use(None)
-        running.close()
+            bootstrap.use(None)
+            running.close()
 
     return start

@@ -37,9 +37,9 @@ def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(sta
 
 
 def test_below_the_watermark_nothing_is_done(start_archive):
-    with start_archive("--max-assets", "10") as archive:
+    with start_archive() as archive:
         archive.register()
-        archive.masks(6)
+        archive.masks(2)
         assert archive.step() == {"archiving": 0, "restoring": 0}
         assert archive.states() == {}
 

@@ -13,7 +13,7 @@ from .test_restoring import use_quota
 
 
 def object_of(archive, file):
-    return archive.folder / "earth-engine" / "buckets" / file.uri.removeprefix("gs://")
+    return archive.data / "buckets" / file.uri.removeprefix("gs://")
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def tombstoned(start_archive):
     """A mask whose copy is verified, and whose undo window is open for a day."""
     from dataclasses import replace
 
-    with start_archive("--max-assets", "100") as archive:
+    with start_archive() as archive:
         archive.register(replace(POLICY, undo_hours=24, attempts=2))
         archive.masks(1)
         use_quota(archive, 90)
@@ -103,7 +103,7 @@ def copying(start_archive):
     """A mask whose copy is made and not yet verified."""
     from dataclasses import replace
 
-    with start_archive("--max-assets", "100") as archive:
+    with start_archive() as archive:
         archive.register(replace(POLICY, attempts=2))
         archive.masks(1)
         use_quota(archive, 90)
@@ -114,7 +114,7 @@ def copying(start_archive):
 
 
 def copied(archive):
-    [path] = (archive.folder / "earth-engine" / "buckets" / BUCKET).rglob("*.tif")
+    [path] = (archive.data / "buckets" / BUCKET).rglob("*.tif")
     return path
 
 
@@ -150,7 +150,7 @@ def test_a_copy_with_other_pixels_does_not_pass(copying):
 
 
 def test_a_bucket_that_is_missing_is_named_and_nothing_is_tried_for_ever(start_archive):
-    with start_archive("--max-assets", "100") as archive:
+    with start_archive() as archive:
         archive.register()
         archive.masks(1)
         shutil.rmtree(archive.bucket())
@@ -212,7 +212,7 @@ def test_a_value_that_stands_for_masked_pixels_is_no_problem(start_archive):
     from .conftest import values
     from .test_restoring import request
 
-    with start_archive("--max-assets", "100") as archive:
+    with start_archive() as archive:
         archive.register()
         archive.masks(1)
         [asset_id] = archive.listed()
@@ -233,3 +233,46 @@ def test_a_value_that_stands_for_masked_pixels_is_no_problem(start_archive):
         archive.until_still()
         assert (values(asset_id)["class"] == before["class"]).all()
         assert (values(ee.Image(asset_id).mask())["class"] == masks["class"]).all()
+
+
+class Telling:
+    """Earth Engine's assets with a list of tasks of our own."""
+
+    def __init__(self, assets, tasks):
+        self._assets, self._tasks = assets, tasks
+
+    def copy_tasks(self):
+        return self._tasks
+
+    def __getattr__(self, name):
+        return getattr(self._assets, name)
+
+
+@pytest.mark.parametrize(
+    ("ended", "state", "words"),
+    [
+        (("FAILED", "An internal error has occurred."), State.CHOSEN, "internal error"),
+        (("FAILED", "Export too large: 1 pixels."), State.LIVE, "too large"),
+        (("CANCELLED", ""), State.CHOSEN, "CANCELLED and left no file"),
+        ((), State.CHOSEN, "VANISHED and left no file"),
+        (None, State.COPYING, ""),
+    ],
+)
+def test_a_copy_that_does_not_come_is_looked_for_among_the_tasks(copying, ended, state, words):
+    from shared.domain.archive import request_id
+    from shared.services import EndedCopy
+
+    archive = copying
+    copied(archive).unlink()
+    [record] = archive.records()
+    tasks = {request_id(record, 0): EndedCopy(*ended) if ended else None}
+    assets = archive.services.earth_assets
+    archive.use(earth_assets=Telling(assets, {} if ended == () else tasks))
+    archive.step()
+    assert archive.states() == {"COPYING": 1}  # too early to ask
+    archive.ahead = timedelta(minutes=16)
+    archive.step()
+    [after] = archive.records()
+    assert after.state is state
+    assert words in after.reason
+    assert archive.listed() == {record.asset_id}

@@ -130,7 +130,7 @@ def kill_at_acts(archive, pixels, begin, is_over, step):
 def test_killed_at_any_act_nothing_is_lost_and_nothing_is_there_twice(
     start_archive, direction, step
 ):
-    with start_archive("--max-assets", "100") as archive:
+    with start_archive() as archive:
         run = archive.register()
         archive.masks(1)
         [asset_id] = archive.listed()

@@ -43,7 +43,7 @@ def same(one, other):
 
 
 def test_a_mixture_of_tiers_reads_as_the_live_assets_did(start_archive):
-    with start_archive("--max-assets", "100") as archive:
+    with start_archive() as archive:
         run = archive.register()
         archive.masks(6)
         before = content(masks(run, archive.services, WORLD, START, END), 6)
@@ -77,7 +77,7 @@ def footprint(number):
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-@pytest.mark.parametrize("count", [100, 1000])
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.soak)])
 def test_the_graph_of_many_files_stays_far_below_what_earth_engine_takes(count):
     from shared.earth.masks import Place, collection
 

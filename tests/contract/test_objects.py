@@ -25,7 +25,9 @@ def objects(request, served):
     data, url = served
     for old in (data / "buckets" / "demo-archive").rglob("*.bin"):
         old.unlink()
-    return FolderObjects(data / "buckets") if request.param == "folder" else CloudObjects("p", url)
+    made = FolderObjects(data / "buckets") if request.param == "folder" else CloudObjects("p", url)
+    yield made
+    made.close()
 
 
 def test_what_is_written_is_there_as_it_was_said(objects):
