@@ -8,7 +8,7 @@ from typing import Any
 from shared.domain import ids
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-2"
+MASK_ALGORITHM = "mask-3"
 
 #: Earth Engine's limit of READY tasks in a project (guides/usage, "Task queue").
 MAX_QUEUED_TASKS = 3000

@@ -9,7 +9,7 @@ from shared.domain.runs import MaskParameters, RunConfiguration
 from shared.earth.background import background_images, median
 from shared.earth.decision_trees import TREE2, TREE3, decision_tree
 from shared.earth.features import ALL_BANDS, COMPARED, feature_image
-from shared.earth.shadows import may_be_shaded
+from shared.earth.shadows import SEEN, UNSEEN, shading_clouds
 from shared.models import CloudModel
 
 #: Sentinel-2 digital numbers per unit of reflectance (Earth Engine catalogue).
@@ -18,6 +18,9 @@ REFLECTANCE_SCALE = 10_000
 #: Half the side of the square (metres) over which the forest's shares are averaged: clouds are
 #: larger than a pixel, bright roofs are not.
 NEIGHBOURHOOD = 20
+
+#: The forest's share of cloud from which one throws a shadow: thin clouds throw none that is seen.
+THROWS_SHADOW = 0.25
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,11 @@ def cloud_mask(
     around = shares.reduceNeighborhood(
         ee.Reducer.mean(), ee.Kernel.square(NEIGHBOURHOOD, "meters"), "kernel", True, "boxcar"
     ).rename(shares.bandNames())
-    shaded = may_be_shaded(reflectance, image)
     probability = _calibrated(_cloudy(around), model)
     flagged = probability.gte(model.cutoffs["cloud"])
-    classes = _classes(around, flagged, shaded, model)
+    thick = around.select(f"p{CLOUD}").gte(THROWS_SHADOW)
+    shading = shading_clouds(flagged.And(thick), image)
+    classes = _classes(around, flagged, shading, model)
     votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
     return ee.Image.cat(
         probability.multiply(100).round().toByte().rename("cloud_probability"),
@@ -95,11 +99,17 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
     return share.interpolate(points[0], points[1], "clamp")
 
 
-def _classes(shares: ee.Image, flagged: ee.Image, shaded: ee.Image, model: CloudModel) -> ee.Image:
-    """Return band `class`: cloud before snow before shadow."""
-    dark = shares.select(f"p{SHADOW}")
-    shadow = dark.gte(model.cutoffs["shadow"]).And(shaded)
-    shadow = shadow.Or(dark.gte(model.cutoffs["shadow_alone"]))
+def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: CloudModel) -> ee.Image:
+    """Return band `class`: cloud before snow before shadow.
+
+    A shadow must be the surer, the less is known of a cloud that throws it.
+    """
+    least = (
+        ee.Image(model.cutoffs["shadow_alone"])
+        .where(shading.eq(UNSEEN), model.cutoffs["shadow_unseen"])
+        .where(shading.eq(SEEN), model.cutoffs["shadow"])
+    )
+    shadow = shares.select(f"p{SHADOW}").gte(least)
     snow = shares.select(f"p{SNOW}").gte(model.cutoffs["snow"])
     thin = shares.select(f"p{THIN}").gt(shares.select(f"p{CLOUD}"))
     return (
