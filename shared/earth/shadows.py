@@ -20,7 +20,7 @@ USUAL_ZENITH, GREATEST_ZENITH = 45, 80
 #: How far a shadow's cloud is at most (metres) where its direction is not known.
 NEAR = 3_000
 
-#: Share of the longest shadow that must lie inside the image for "no cloud" to be certain.
+#: Share of the way to a cloud that must lie inside the image for "no cloud" to be certain.
 INSIDE = 0.5
 
 #: What is known of a cloud that could shade a pixel: there is none, it may stand outside the
@@ -37,8 +37,8 @@ def shading_clouds(clouds: ee.Image, image: ee.Image) -> ee.Image:
     """Return SEEN where one of `clouds` (1, else 0) stands between the pixel and the sun.
 
     UNSEEN where the way to the sun leaves the image's pixels soon, else NONE. Where neither the
-    image's properties nor its time say where the sun is, SEEN is where a cloud is within NEAR in
-    any direction. That a pixel is dark is for the forest to say.
+    image's properties nor its time say where the sun is, any way may be the one, NEAR long. That a
+    pixel is dark is for the forest to say.
     """
     zenith, azimuth = sun(image)
     length = _radians(zenith.min(GREATEST_ZENITH)).tan().multiply(HIGHEST_CLOUD).min(LONGEST)
@@ -52,9 +52,14 @@ def shading_clouds(clouds: ee.Image, image: ee.Image) -> ee.Image:
     outside = clouds.mask().gt(0).unmask(0, False).Not()
     clouds = clouds.unmask(0, False)
     towards = found(outside, length.multiply(INSIDE)).gt(0).where(found(clouds, length).gt(0), SEEN)
-    near = clouds.fastDistanceTransform(NEAR // COARSE).lte((NEAR // COARSE) ** 2).unmask(0, False)
+
+    def around(what: ee.Image, metres: float) -> ee.Image:
+        pixels = int(metres / COARSE)
+        return what.fastDistanceTransform(pixels).lte(pixels**2).unmask(0, False)
+
+    near = around(outside, NEAR * INSIDE).where(around(clouds, NEAR), SEEN)
     # Both are valid whatever the image says, so it does no harm if both are evaluated.
-    shading = ee.Image(ee.Algorithms.If(azimuth.eq(UNKNOWN), near.multiply(SEEN), towards))
+    shading = ee.Image(ee.Algorithms.If(azimuth.eq(UNKNOWN), near, towards))
     return shading.reproject(image.select(0).projection().atScale(COARSE))
 
 
