@@ -5,6 +5,7 @@ labels and their split, and are tested with the model.
 """
 
 import json
+from datetime import UTC, datetime
 
 import ee
 import numpy as np
@@ -14,6 +15,7 @@ from emulator import client, launch
 from emulator.scenes.synthetic import write_region
 from shared import models
 from shared.adapters.earth_engine import _export_request
+from shared.domain.exports import Export
 from shared.domain.runs import register
 from shared.earth.background import BackgroundRules, Selection, select_background
 from shared.earth.methods import METHODS, MethodRules, background_of, method_bands
@@ -237,11 +239,19 @@ def test_defect_9_a_masked_qa60_masks_no_background(region):
     assert with_qa60.getInfo() == without.getInfo()
 
 
+def recorded(model):
+    return Export(
+        *("mask-1", "test", "test-1", "image", "acquisition", datetime(2018, 7, 1, tzinfo=UTC)),
+        *("Sentinel-2A", "33TVL", "{}", ("EPSG:32633", 20), datetime(2018, 7, 2, tzinfo=UTC)),
+        model=model,
+    )
+
+
 def test_defect_11_an_export_says_its_grid_its_limit_and_the_pyramids_of_classes(
     region, run_configuration
 ):
-    model = models.load(models.NAMES[0]).asset_name
-    request = _export_request(register(run_configuration()), model, "EPSG:32633", 20)
+    model = models.load(models.NAMES[0]).version
+    request = _export_request(register(run_configuration()), recorded(model))
     original = ee.batch.Export.image.toAsset(image_of("x").select("B2"), "mask", "a/b", scale=30)
     grid = [20, 0, 0, 0, -20, 0]
     for export, fixed in ((request, True), (original.config, False)):
