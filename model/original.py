@@ -13,13 +13,20 @@ import ee
 import numpy as np
 import rasterio
 
-from emulator.scenes.synthetic import Truth
+from emulator import client, launch
+from emulator.scenes.landscape import KINDS
+from emulator.scenes.sentinel2 import COLLECTION
+from emulator.scenes.synthetic import Truth, write_region
 from model.judge import scores
 from model.pixels import Array, Grid, read
 from shared.domain.classes import CLOUD, CLOUDY
 from shared.earth.methods import ORIGINAL, MethodRules, method_bands
 from shared.earth.multitemporal import ALL_BANDS
 from shared.models import FORMAT
+
+#: Regions to learn from, one of each kind: seed of the first, images and their size in pixels; one
+#: image in so many is asked, the others are its background.
+SEED, IMAGES, SIZE, EVERY = 201, 50, 128, 4
 
 #: Cut-off of the 2019 system's published model.
 CUTOFF = 0.29
@@ -40,6 +47,37 @@ class Votes:
 
     said: Array
     classes: Array
+
+
+def build(work: Path, out: Path) -> None:
+    """Learn the table from synthetic regions and write it; `work` keeps what is finished."""
+    scenes: list[Votes] = []
+    for seed, kind in enumerate(KINDS, SEED):
+        folder = write_region(work / kind, seed, IMAGES, SIZE, kind)
+        entries = json.loads((folder / "scenes.json").read_text())["scenes"][1::EVERY]
+        with launch.running(work / f"{kind}-earth-engine", [folder]) as url:
+            client.connect(url)
+            for entry in entries:
+                truth = folder.parent / "truth" / f"{entry['id']}.tif"
+                scenes.append(_kept(work / f"{kind}-{entry['id']}.npz", entry["id"], truth))
+            client.disconnect()
+    trained_on = (
+        f"{len(scenes)} images of synthetic regions ({', '.join(KINDS)}; seeds from {SEED}, "
+        f"{IMAGES} images of {SIZE} x {SIZE} pixels each, one in {EVERY} asked). No pixel of a "
+        "real scene."
+    )
+    write(scenes, trained_on, out)
+
+
+def _kept(path: Path, image_id: str, truth: Path) -> Votes:
+    """Return an image's votes, from the file of an earlier call if there is one."""
+    if not path.exists():
+        found = votes(image_id, COLLECTION, truth)
+        draft = path.with_suffix(".part.npz")
+        np.savez_compressed(draft, said=found.said, classes=found.classes)
+        draft.replace(path)
+    with np.load(path) as kept:
+        return Votes(kept["said"], kept["classes"])
 
 
 def votes(image_id: str, collection: str, truth: Path) -> Votes:
