@@ -53,7 +53,7 @@ def stac_item(run: Run, record: Export, output: dict[str, Any], now: datetime) -
         "verdure:preset": run.configuration.mask.preset,
         "verdure:parameters": run.configuration.mask.deciding,
         "verdure:inputs": [name for name in INPUTS if output.get(f"{name}_present")],
-        "verdure:background_images": output["background_images"],
+        "verdure:background_images": output.get("background_images"),
         "verdure:acquisition": record.acquisition,
         "verdure:run": run.run_id,
         "verdure:run_key": record.export_id,
