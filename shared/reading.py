@@ -49,7 +49,7 @@ def _all(
     for export in services.ledger.exports(run.name):
         of_runs.add(export.export_id)
         other = newest.get(export.image_id)
-        if export.state is State.SUCCEEDED and (other is None or _is_later(export, other)):
+        if _has_output(export) and (other is None or _is_later(export, other)):
             newest[export.image_id] = export
     for image_id, export in newest.items():
         asset_id = f"{run.configuration.destination}/{image_id}"
@@ -59,6 +59,11 @@ def _all(
     for record in records.values():
         if record.version not in of_runs:  # imported: no run of ours made it
             yield record.sensed_at, json.loads(record.description).get("geometry"), _place(record)
+
+
+def _has_output(export: Export) -> bool:
+    """Tell whether a mask was made, even if it is to be made again in another way."""
+    return export.state is State.SUCCEEDED or bool(export.item)
 
 
 def _is_later(one: Export, other: Export) -> bool:

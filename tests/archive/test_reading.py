@@ -1,6 +1,7 @@
 """Masks as one collection over live, archived and restored ones."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import ee
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from shared.domain.archive import State
+from shared.domain.exports import State as ExportState
 from shared.messages import RestoreRequested
 from shared.reading import masks
 
-from .conftest import WORLD, values
+from .conftest import MASKS, WORLD, until_done, values
 from .test_restoring import leave
 
 START, END = datetime(2018, 1, 1, tzinfo=UTC), datetime(2019, 1, 1, tzinfo=UTC)
@@ -59,6 +61,29 @@ def test_a_mixture_of_tiers_reads_as_the_live_assets_did(start_archive):
         # means of probabilities are the same from everywhere.
         middle = masks(run, archive.services, WORLD, START, END).select("cloud_probability").mean()
         assert middle.getInfo()["bands"][0]["id"] == "cloud_probability"
+
+
+def test_a_mask_that_is_to_be_made_again_is_read_until_then(start_archive):
+    with start_archive() as archive:
+        run = archive.register()
+        archive.masks(1)
+        [export] = archive.services.ledger.exports("demo")
+        leave(archive)
+        before = content(masks(run, archive.services, WORLD, START, END), 1)
+        archive.services.ledger.change(
+            export.export_id,
+            lambda x: replace(x, state=ExportState.SUPERSEDED, item="{}", ended_at=START),
+        )
+        again = replace(export, export_id=f"{export.export_id}-b", state=ExportState.STARTED)
+        archive.services.ledger.add([again])
+        same(content(masks(run, archive.services, WORLD, START, END), 1), before)
+        image = ee.Image(7).toByte().rename("class").set("run_key", again.export_id)
+        until_done(archive.export(image, f"{MASKS}/{export.image_id}"))
+        archive.services.ledger.change(
+            again.export_id, lambda x: replace(x, state=ExportState.SUCCEEDED, ended_at=END)
+        )
+        [found] = masks(run, archive.services, WORLD, START, END).getInfo()["features"]
+        assert found["properties"]["run_key"] == again.export_id
 
 
 def test_region_and_period_choose(start_archive):
