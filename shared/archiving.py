@@ -186,7 +186,7 @@ class Archiver:
     def _judge(self, record: Asset, files: Sequence[File], facts: Mapping[str, Any]) -> None:
         """Tombstone an asset whose copy has passed; have it copied again, or spare it, if not."""
         description = json.loads(record.description)
-        if problem := _grid_problem(description, facts["grids"]):
+        if problem := grid_problem(description, facts["grids"]):
             self._try_again(record, problem)
             return
         different = {name: int(n) for name, n in facts["different"].items() if n}
@@ -389,7 +389,7 @@ def _record(run: Run, export: Export, stock: Stock) -> Asset | None:
     )
 
 
-def _grid_problem(description: Mapping[str, Any], grids: Sequence[Mapping[str, Any]]) -> str:
+def grid_problem(description: Mapping[str, Any], grids: Sequence[Mapping[str, Any]]) -> str:
     """Return in what the bands of a copy are not on the asset's grid, or an empty string."""
     for band, found in zip(description["bands"], grids, strict=True):
         size = band["grid"]["dimensions"]

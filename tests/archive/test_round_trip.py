@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from emulator import client, launch
 from shared.adapters.earth_engine import EarthEngineClient
 from shared.adapters.earth_engine_assets import EarthEngineAssets
+from shared.archiving import grid_problem
 from shared.domain import archive, copies
 from shared.domain.archive import Asset, Way
 from shared.earth import copies as graphs
@@ -29,7 +30,7 @@ TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "floa
 PLACES = {
     "EPSG:32633": (499_980.0, 5_000_040.0, 20.0),
     "EPSG:32601": (290_000.0, -1_900_000.0, 20.0),
-    "EPSG:4326": (179.9, 10.05, 0.01),
+    "EPSG:4326": (179.5, 10.05, 0.01),
     "EPSG:3413": (-100_000.0, -900_000.0, 60.0),
 }
 
@@ -203,7 +204,7 @@ def test_nothing_is_lost(earth, image):
 
 
 @pytest.mark.soak
-@examples(150)
+@examples(100)
 @given(image=images)
 def test_nothing_is_lost_of_many(earth, image):
     check_round_trip(*earth, image)
@@ -257,7 +258,7 @@ def verified_copy(assets, bucket, record, description):
             uris.append(uri)
         copy = Copy("x", record.asset_id, description, layout, tuple(uris))
         facts = assets.compare([copy])["x"]
-        if not any(facts["different"].values()):
+        if not any(facts["different"].values()) and not grid_problem(description, facts["grids"]):
             return layout, uris
     raise AssertionError(facts["different"])
 
