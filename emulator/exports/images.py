@@ -323,6 +323,7 @@ def _write_geotiff(
         blockysize=options.block,
         compress="LZW",
         BIGTIFF="IF_SAFER",
+        photometric="MINISBLACK",  # else the fourth of four bands of bytes masks the others
     ) as target:
         target.descriptions = [band.name for band in bands]
         for tile, tile_pixels in raster.read_tiles(bands, box):

@@ -204,7 +204,7 @@ def test_nothing_is_lost(earth, image):
 
 
 @pytest.mark.soak
-@examples(100)
+@examples(60)
 @given(image=images)
 def test_nothing_is_lost_of_many(earth, image):
     check_round_trip(*earth, image)
