@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,16 @@ ROOT = f"projects/{PROJECT}/assets"
 Scenes = Annotated[
     list[Path], typer.Option("--scenes", help="Scene folder; may be repeated. Any image size.")
 ]
+
+
+def track(what: str) -> Callable[[list[Any]], Iterable[Any]]:
+    """Return a function that shows how far a list has been worked through."""
+
+    def shown(items: list[Any]) -> Iterable[Any]:
+        with bars() as progress:
+            yield from progress.track(items, description=what)
+
+    return shown
 
 
 @app.command("apply")
@@ -67,33 +77,80 @@ def apply_model(
 @app.command()
 def build(
     name: Annotated[str, typer.Argument(help="cloud-13 or cloud-6")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the model's two files.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model and its report.")],
     labels: Annotated[
-        list[Path] | None, typer.Option("--labels", help="Table of labelled pixels (CSV).")
+        list[Path] | None,
+        typer.Option(help="Labelled pixels: a CSV, or the HDF5 of Hollstein et al. 2016."),
+    ] = None,
+    scenes: Annotated[
+        list[Path] | None, typer.Option(help="Scene folder to sample; needs a --reference.")
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rasters of classes, <image id>*.tif, of the --scenes in this place."),
+    ] = None,
+    synthetic: Annotated[
+        list[str] | None, typer.Option(help="Kind of synthetic region to write and sample.")
     ] = None,
     simulated: Annotated[int, typer.Option(help="Simulated pixels to train on as well.")] = 200_000,
-    trees: Annotated[int, typer.Option(help="Trees of the forest.")] = 48,
+    per_class: Annotated[
+        int, typer.Option(help="Pixels of each class of each scene at most; simulated ones apart.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed chooses other pixels.")] = 1,
+    purpose: Annotated[
+        str, typer.Option(help="What the cut-off is chosen for: vegetation, composite, balanced.")
+    ] = "vegetation",
+    cost_ratio: Annotated[
+        float | None,
+        typer.Option(help="Instead of a purpose: clear pixels lost as bad as one cloud missed."),
+    ] = None,
+    trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 48,
+    work: Annotated[
+        Path, typer.Option(help="Keeps what was sampled: a stopped build goes on.")
+    ] = Path("out/sampled"),
 ) -> None:
-    """Learn a model from labelled and simulated pixels, judged on scenes it has not seen."""
+    """Learn a model from labelled and simulated pixels, judged on scenes it has not seen.
+
+    Writes NAME.json, NAME.trees.gz and NAME.report.json. A CSV has a pixel a line: scene, class
+    (0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud, or these names), the bands as TOA
+    reflectance and, where known, the background as was_B2, was_B4, was_B8, was_B11. Scene folders
+    are sampled on the emulator by the graphs of the mask; reference rasters hold 0 to 4, and 255
+    where nothing is known.
+    """
     from model.build import UnusableSamples
     from model.forest import ForestSize
-    from model.labels import read_csv
-    from model.simulated import simulated as simulate
-    from model.train import BANDS, usable
-    from model.train import build as build_model
+    from model.purposes import purpose_of
+    from model.sampling import Choice
+    from model.sources import Wanted, gather
+    from model.train import BANDS, build_with_report
 
     with errors_for_people():
         if name not in BANDS:
             raise InvalidConfiguration([f"NAME is {name!r}, expected {' or '.join(BANDS)}"])
+        if len(scenes or []) != len(reference or []):
+            raise InvalidConfiguration(
+                [
+                    f"--scenes is given {len(scenes or [])} times and --reference "
+                    f"{len(reference or [])} times; each scene folder needs its own"
+                ]
+            )
+        wanted = Wanted(
+            labels=tuple(labels or []),
+            scenes=tuple(zip(scenes or [], reference or [], strict=True)),
+            synthetic=tuple(synthetic or []),
+            simulated=simulated,
+            choice=Choice(per_class, seed),
+            work=work,
+        )
+        chosen = purpose_of(purpose, cost_ratio)
         try:
-            parts = [read_csv(path) for path in labels or []]
-            parts += [simulate(simulated, 1)] if simulated else []
-            used = [f"{simulated:,} simulated pixels (model.simulate, seed 1)"] * bool(simulated)
-            text = ", ".join([*map(str, labels or []), *used])
-            built = build_model(name, usable(parts, name), ForestSize(trees=trees), text, out)
+            samples, text = gather(wanted, BANDS[name], track("Blocks sampled"))
+            size = ForestSize(trees=trees)
+            report = build_with_report(name, samples, size, text, out, chosen)
         except UnusableSamples as problem:
             raise InvalidConfiguration([str(problem)]) from problem
-    typer.echo(json.dumps({"model": built.model.asset_name, **built.scores}, indent=1))
+    shown = ("model", "trained_on", "purpose", "cutoffs", "scores")
+    typer.echo(json.dumps({key: report[key] for key in shown}, indent=1))
 
 
 @app.command()
