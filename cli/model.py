@@ -1,9 +1,11 @@
 """`verdure model`: build, judge, publish and apply the cloud models."""
 
+import importlib.util
 import json
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -206,8 +208,8 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for figures, pictures and what is kept.")
     ] = Path("out"),
-    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 6,
-    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 256,
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 12,
+    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
     as_json: Json = False,
 ) -> None:
     """Hold the default mask against every baseline on the same pixels of the same scenes.
@@ -238,7 +240,7 @@ def compare(
         work = out / "model"
         try:
             found = compare_masks(
-                places or synthetic_places(work / "regions", images, side), work, _tracked
+                places or synthetic_places(work / "regions", images, side), work, track("Masks")
             )
         except UnusableSamples as problem:
             raise InvalidConfiguration([str(problem)]) from problem
@@ -253,9 +255,45 @@ def compare(
         console.print(f"{name} is left out: {reason}", highlight=False)
 
 
-def _tracked(jobs: list[Any], name: str) -> Iterable[Any]:
-    with bars() as progress:
-        yield from progress.track(jobs, description=f"Masks, {name}")
+@app.command()
+def card(
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Option("--scenes", help="Real scene folder without reference; may be repeated."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The card; pictures in a folder beside.")] = (
+        Path("docs/model-card.md")
+    ),
+    work: Annotated[
+        Path, typer.Option("--work", help="Keeps what is masked, as `compare --out` does.")
+    ] = Path("out"),
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 12,
+    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
+) -> None:
+    """Write the model card: what the models learnt from, how well they do, and where they fail.
+
+    Compares as `compare` does, and goes on where it was stopped. Needs the extras `card` and, for
+    s2cloudless, `clouds`.
+    """
+    from model.card import studied, write_card
+    from model.compare import compare as compare_masks
+    from model.compare import comparison_figures, synthetic_places
+    from model.figures import write_figures
+    from model.real import flagged
+    from shared import models
+
+    with errors_for_people():
+        if importlib.util.find_spec("matplotlib") is None:
+            raise InvalidConfiguration(["matplotlib is missing: pip install 'verdure[card]'"])
+        kept = work / "model"
+        found = compare_masks(
+            synthetic_places(kept / "regions", images, side), kept, track("Masks")
+        )
+        write_figures(work / "model.json", comparison_figures(found))
+        real = [row for folder in scenes or [] for row in flagged(folder, kept, track("Masks"))]
+        every = [studied(name) for name in track("Models")(list(models.NAMES))]
+        write_card(out, datetime.now(UTC).date(), every, found, real)
+    typer.echo(out)
 
 
 @app.command("publish")

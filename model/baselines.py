@@ -19,11 +19,16 @@ from shared.earth.reference_masks import PERCENT, reference_bands
 
 #: The mask that is judged, its probability, and the model for six bands on the same images.
 DEFAULT, SIX = "default", "six bands"
+#: Masks of Verdure's own: what is left is a baseline.
+OWN = (DEFAULT, SIX)
 PROBABILITY, SIX_PROBABILITY = f"{DEFAULT}_probability", f"{SIX}_probability"
 
 #: What baselines are called.
 QA60, PRESET_ORIGINAL = "QA60", "preset original"
 S2CLOUDLESS, S2CLOUDLESS_SMOOTHED = "s2cloudless", "s2cloudless, smoothed"
+
+#: The masker of other people's masks.
+REFERENCES = "references"
 
 #: Raw probability of s2cloudless in per cent.
 S2CLOUDLESS_PROBABILITY = "s2cloudless_probability"
@@ -60,14 +65,9 @@ def maskers(root: str) -> list[Masker]:
         _forest(DEFAULT, models.NAMES[0], ALL_BANDS, root),
         _forest(SIX, models.NAMES[1], SIX_BANDS, root),
         Masker(COLOURS, frozenset(["B2", "B3", "B4"]), _colours),
-        Masker("references", frozenset(["B2"]), _references),
+        Masker(REFERENCES, frozenset(["B2"]), _references, needs_date=True),
         Masker("methods", frozenset(ALL_BANDS), _methods, needs_date=True),
     ]
-
-
-def default_masker(bands: frozenset[str], root: str) -> Masker | None:
-    """Return the masker that `model apply` would use for an image's bands, if any."""
-    return next((m for m in maskers(root)[: len(models.NAMES)] if m.needs <= bands), None)
 
 
 def _forest(name: str, model_name: str, bands: tuple[str, ...], root: str) -> Masker:

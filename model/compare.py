@@ -1,53 +1,40 @@
 """The default mask beside every baseline, on the same pixels of the same scenes."""
 
-import hashlib
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ee
 import numpy as np
 
-from emulator import client, launch
-from emulator.launch import PROJECT
 from emulator.scenes import synthetic
 from emulator.scenes.landscape import KINDS
-from emulator.stored import StoredImage
-from model.apply import images_in
 from model.baselines import (
     DEFAULT,
+    OWN,
     PRESET_ORIGINAL,
     PROBABILITY,
     SIX,
     SIX_PROBABILITY,
-    Masker,
     baseline_classes,
-    maskers,
     original_classes,
 )
 from model.build import LEAST_SCENES, UnusableSamples
 from model.figures import figure
 from model.intervals import MEASURES, Difference, count, interval, measures, resampled
 from model.judge import confusion
-from model.pixels import Array, Grid, read
+from model.masking import Scene, Track, mask_all, scenes_in
+from model.pixels import Array
 from model.reference import read_reference, references
 from shared.domain.classes import NODATA
-from shared.earth.methods import METHODS, ORIGINAL
+from shared.earth.methods import ORIGINAL
 
-#: Seed and side (pixels of 10 m) of the synthetic regions, images each has, and images compared.
-SEED, SIDE, IMAGES, COMPARED = 2026, 256, 50, 6
+#: Seed and side (pixels of 10 m) of the synthetic regions, images each has, and images compared:
+#: many small ones rather than few large ones, for what is one cloud's is the next pixel's too.
+SEED, SIDE, IMAGES, COMPARED = 2026, 128, 50, 12
 
 #: Images of which less is known than this share are not compared: corners of a swath.
 LEAST_KNOWN = 0.5
-
-#: Bands of the masker that has most, a byte each.
-MOST_BANDS = len(METHODS)
-
-ROOT = f"projects/{PROJECT}/assets"
-
-Track = Callable[[list["Job"], str], Iterable["Job"]]
 
 
 @dataclass(frozen=True)
@@ -61,30 +48,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """An image with its true classes (rows × columns)."""
-
-    collection: str
-    stored: StoredImage
-    grid: Grid
-    truth: Array
-
-    @property
-    def image_id(self) -> str:
-        """Earth Engine's `system:index`."""
-        return self.stored.id.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One masker on one image; `state` is that of the files it works on."""
-
-    masker: Masker
-    scene: Scene
-    state: str
-
-
-@dataclass(frozen=True)
 class Compared:
     """One scene's pixels: true classes and those of every mask, all (rows × columns).
 
@@ -94,7 +57,6 @@ class Compared:
 
     place: str
     image_id: str
-    grid: Grid
     truth: Array
     masks: dict[str, Array]
     bands: dict[str, Array]
@@ -105,7 +67,8 @@ class Comparison:
     """MEASURES by mask (the default first), their differences to the default, and the scenes.
 
     `differences` are the default's measures less a baseline's, `silent` the share of pixels of
-    which a mask says nothing, which count as clear.
+    which a mask says nothing, which count as clear. Baselines have no measures of shadow and snow,
+    which they do not know.
     """
 
     names: tuple[str, ...]
@@ -145,78 +108,32 @@ def compare(places: list[Place], work: Path, track: Track) -> Comparison:
 
 def masked(place: Place, work: Path, track: Track) -> list[Compared]:
     """Return a place's scenes with all masks that their bands allow."""
-    scenes = _scenes(place)
-    with launch.running(work / "earth-engine" / place.name, [place.scenes]) as url:
-        client.connect(url)
-        every = maskers(ROOT)
-        state = _state(place.scenes)
-        jobs = [Job(m, scene, state) for scene in scenes for m in every if _can(m, scene)]
-        bands: dict[str, dict[str, Array]] = {scene.image_id: {} for scene in scenes}
-        for job in track(jobs, place.name):
-            bands[job.scene.image_id] |= _masked(job, work / "masks" / place.name)
-    return [_compared(place, scene, bands[scene.image_id]) for scene in scenes]
+    truths = _truths(place)
+    scenes = {image_id: scene for image_id, (scene, _) in truths.items()}
+    bands = mask_all(place.scenes, scenes, work, track)
+    return [_compared(place, scene, truth, bands[name]) for name, (scene, truth) in truths.items()]
 
 
-def _scenes(place: Place) -> list[Scene]:
-    """Return the images that have a reference and enough known pixels, evenly over time."""
-    images = {entry[1].id.rsplit("/", 1)[-1]: entry for entry in images_in([place.scenes])}
+def _truths(place: Place) -> dict[str, tuple[Scene, Array]]:
+    """Return images and true classes where enough is known of them, evenly over time."""
+    scenes = scenes_in(place.scenes)
     found = []
-    for image_id, path in references(place.truth, images).items():
-        collection, stored = images[image_id]
-        band = next((band for band in stored.bands if band.name == "B2"), None)
-        if band is None:
-            raise UnusableSamples(f"{image_id}: has no band B2")
-        grid = Grid(band.crs, band.transform, band.width, band.height)
-        truth = read_reference(path, grid)
+    for image_id, path in references(place.truth, scenes).items():
+        truth = read_reference(path, scenes[image_id].grid)
         if (truth != NODATA).mean() >= LEAST_KNOWN:
-            found.append(Scene(collection, stored, grid, truth))
+            found.append((scenes[image_id], truth))
     if not found:
         raise UnusableSamples(
             f"{place.truth}: has no raster of an image of {place.scenes}, expected "
-            "<image id>.tif or <image id>_*.tif"
+            f"<image id>.tif or <image id>_*.tif of which at least {LEAST_KNOWN:.0%} is known"
         )
-    found.sort(key=lambda scene: scene.stored.properties.get("system:time_start", 0))
+    found.sort(key=lambda entry: entry[0].time or 0)
     most = min(place.most or len(found), len(found))
-    return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
+    chosen = [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
+    return {scene.image_id: (scene, truth) for scene, truth in chosen}
 
 
-def _state(folder: Path) -> str:
-    """Return what changes when a file of a folder does."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return repr([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files])
-
-
-def _can(masker: Masker, scene: Scene) -> bool:
-    dated = scene.stored.properties.get("system:time_start") is not None
-    known = {band.name for band in scene.stored.bands}
-    return masker.needs <= known and (dated or not masker.needs_date)
-
-
-def _masked(job: Job, folder: Path) -> dict[str, Array]:
-    """Return a masker's bands of an image, from the folder if they are there."""
-    scene = job.scene
-    dated = scene.stored.properties.get("system:time_start") is not None
-    scenes = ee.ImageCollection(scene.collection) if dated else None
-    graph = job.masker.graph(ee.Image(scene.stored.id), scenes).unmask(NODATA, False).toByte()
-    facts = (graph.serialize(), scene.grid, job.state)
-    name = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    path = folder / f"{scene.image_id}-{job.masker.name}-{name}.npz"
-    try:
-        with np.load(path) as kept:
-            return dict(kept)
-    except (FileNotFoundError, zipfile.BadZipFile):
-        pass
-    job.masker.prepare()
-    bands = read(graph, scene.grid, MOST_BANDS)
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".part")
-    with draft.open("wb") as file:
-        np.savez_compressed(file, **bands)
-    draft.replace(path)
-    return bands
-
-
-def _compared(place: Place, scene: Scene, bands: dict[str, Array]) -> Compared:
+def _compared(place: Place, scene: Scene, known: Array, bands: dict[str, Array]) -> Compared:
     masks = baseline_classes(bands)
     if DEFAULT in bands:
         default = bands[DEFAULT]
@@ -225,10 +142,8 @@ def _compared(place: Place, scene: Scene, bands: dict[str, Array]) -> Compared:
         bands[PROBABILITY] = bands[SIX_PROBABILITY]
     else:
         raise UnusableSamples(f"{scene.image_id}: has not the bands of any model")
-    truth = np.where(default == NODATA, NODATA, scene.truth)
-    return Compared(
-        place.name, scene.image_id, scene.grid, truth, {DEFAULT: default} | masks, bands
-    )
+    truth = np.where(default == NODATA, NODATA, known)
+    return Compared(place.name, scene.image_id, truth, {DEFAULT: default} | masks, bands)
 
 
 def _add_original(scenes: list[Compared]) -> None:
@@ -245,7 +160,7 @@ def judged(scenes: list[Compared]) -> Comparison:
     counts = np.array([[_count(scene, name) for scene in scenes] for name in names])
     places = np.array([scene.place for scene in scenes])
     drawn = resampled(counts, places)
-    total = measures(counts.sum(1))
+    total = _of_known_classes(names, measures(counts.sum(1)))
     apart = drawn[:, :1] - drawn
     numbers = range(len(MEASURES))
     return Comparison(
@@ -260,13 +175,21 @@ def judged(scenes: list[Compared]) -> Comparison:
             for i in range(len(names))
         ],
         by_place={
-            str(place): measures(counts[:, places == place].sum(1)) for place in np.unique(places)
+            str(place): _of_known_classes(names, measures(counts[:, places == place].sum(1)))
+            for place in np.unique(places)
         },
         silent=silent,
         left_out=left_out,
         confusion=sum(_confusion(scene) for scene in scenes),
         scenes=scenes,
     )
+
+
+def _of_known_classes(names: Sequence[str], values: Array) -> Array:
+    """Return measures (masks, measures) without those of classes that a baseline has not."""
+    of_cloud = np.array([name.startswith("cloud") or name == "false_cloud" for name in MEASURES])
+    own = np.isin(names, OWN)
+    return np.where(of_cloud | own[:, None], values, np.nan)
 
 
 def _count(scene: Compared, name: str) -> Array:
@@ -297,6 +220,19 @@ def _silent(scenes: list[Compared]) -> tuple[dict[str, float], dict[str, str]]:
     return silent, left_out
 
 
+def baselines(found: Comparison) -> list[int]:
+    """Return the places of the masks that are not Verdure's own."""
+    return [i for i, name in enumerate(found.names) if name not in OWN]
+
+
+def best_baseline(found: Comparison, measure: str) -> str | None:
+    """Return the baseline that does best by a measure, None where none has it."""
+    sign = -1 if measure == "false_cloud" else 1
+    values = sign * found.measures[:, MEASURES.index(measure)]
+    known = [i for i in baselines(found) if not np.isnan(values[i])]
+    return found.names[max(known, key=lambda i: values[i])] if known else None
+
+
 def comparison_figures(found: Comparison) -> dict[str, dict[str, Any]]:
     """Return the figures of `out/model.json`: the default's measures, and its lead in cloud F1.
 
@@ -305,16 +241,11 @@ def comparison_figures(found: Comparison) -> dict[str, dict[str, Any]]:
     """
     figures = {}
     for j, name in enumerate(MEASURES):
-        others = found.measures[1:, j]
-        best = (
-            None
-            if np.isnan(others).all()
-            else 1 + int((np.nanargmin if name == "false_cloud" else np.nanargmax)(others))
-        )
+        best = best_baseline(found, name)
         figures[f"default_{name}"] = figure(
             _rounded(found.measures[0, j]),
-            None if best is None else _rounded(found.measures[best, j]),
-            baseline_is=None if best is None else found.names[best],
+            None if best is None else _rounded(found.measures[found.names.index(best), j]),
+            baseline_is=best,
             interval=[_rounded(x) for x in found.intervals[0][j]],
             scenes=len(found.scenes),
         )

@@ -1,6 +1,5 @@
 """Judging masks that `apply` wrote against reference rasters of the same images."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from model.build import UnusableSamples
-from model.judge import confusion, scores
+from model.judge import confusion, plain, scores
 from model.pixels import Array, Grid
 from model.reference import read_reference, references
 from shared.domain.classes import NODATA
@@ -75,8 +74,3 @@ def _read_mask(path: Path) -> tuple[Array, Grid]:
             return mask.read(1).astype(int), Grid(str(mask.crs), transform, mask.width, mask.height)
     except RasterioError as error:
         raise UnusableSamples(f"{path}: cannot be read as a raster: {error}") from error
-
-
-def plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return scores as JSON has them: null where there is no pixel to score."""
-    return {k: None if math.isnan(v) else round(float(v), 4) for k, v in values.items()}

@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from model.baselines import COLOURED, DEFAULT
-from model.compare import Compared, Comparison
-from model.intervals import MEASURES
+from model.compare import Compared, Comparison, best_baseline
 from model.pixels import Array
 from shared.domain.classes import CLASS_NAMES, NODATA
 
@@ -21,12 +20,6 @@ SIDE, MARGIN, LINE = 150, 6, 14
 
 #: Colours of the file: enough for small pictures, and a third of its bytes.
 COLOURS = 48
-
-
-def best_baseline(found: Comparison) -> str:
-    """Return the baseline of the highest cloud F1."""
-    scores = found.measures[1:, MEASURES.index("cloud_f1")]
-    return found.names[1 + int(np.nanargmax(scores))]
 
 
 def chosen_scenes(scenes: Sequence[Compared]) -> list[Compared]:
@@ -43,8 +36,8 @@ def chosen_scenes(scenes: Sequence[Compared]) -> list[Compared]:
 
 def write_sheet(found: Comparison, path: Path) -> None:
     """Draw a scene of each place: as it looks, truth, default mask, best baseline."""
-    scenes, best = chosen_scenes(found.scenes), best_baseline(found)
-    titles = ("true colour", "truth", f"{DEFAULT} mask", best)
+    scenes, best = chosen_scenes(found.scenes), best_baseline(found, "cloud_f1")
+    titles = ["true colour", "truth", f"{DEFAULT} mask", *([best] if best else [])]
     step = SIDE + MARGIN
     size = (len(titles) * step + MARGIN, LINE + len(scenes) * (step + LINE) + LINE)
     sheet = Image.new("RGB", size, "white")
@@ -62,9 +55,9 @@ def write_sheet(found: Comparison, path: Path) -> None:
     sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _pictures(scene: Compared, best: str) -> list[Array]:
+def _pictures(scene: Compared, best: str | None) -> list[Array]:
     colours = np.dstack([scene.bands[band] for band in COLOURED])
-    masks = (scene.truth, scene.masks[DEFAULT], scene.masks[best])
+    masks = [scene.truth, scene.masks[DEFAULT], *([scene.masks[best]] if best else [])]
     return [colours, *(painted(mask) for mask in masks)]
 
 
