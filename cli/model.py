@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.people import errors_for_people
-from cli.progress import bars, console
+from cli.people import errors_for_people, tell
+from cli.progress import bars
 from emulator import client, launch
 from emulator.launch import PROJECT
-from shared.domain.runs import MaskParameters
+from emulator.scenes.load import load_scenes
 from shared.errors import AccessDenied, InvalidConfiguration
 
 app = typer.Typer(no_args_is_help=True, help="Build, judge, publish and apply the cloud models.")
@@ -43,35 +43,40 @@ def track(what: str) -> Callable[[list[Any]], Iterable[Any]]:
 def apply_model(
     scenes: Scenes,
     out: Annotated[Path, typer.Option("--out", help="Folder for the masks.")],
+    models: Annotated[
+        Path | None, typer.Option(help="Folder that build wrote; without, the project's models.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Mask every image of scene folders: <image id>_class.tif and <image id>_probability.tif.
 
     Class: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud; probability of cloud in per cent;
     255 where there are no data. Thirteen bands are used, or B2 B3 B4 B8 B11 B12 where there are
-    no others.
+    no others. Each file says in its tags which model and inputs made it, and what it had to do
+    without. Images that cannot be masked are named, the others done; then the exit code is 1.
     """
-    from model.apply import apply
+    from model.apply import Using, apply
+    from model.files import usable_models
 
-    def track(images: list[Any]) -> Iterable[Any]:
-        with bars() as progress:
-            yield from progress.track(images, description="Images masked")
-
-    with (
-        errors_for_people(),
-        tempfile.TemporaryDirectory() as data,
-        launch.running(Path(data), scenes) as url,
-    ):
-        client.connect(url)
-        applied = apply(scenes, out, ROOT, MaskParameters(), track)
+    with errors_for_people():
+        using = Using(usable_models(models) if models else usable_models(), ROOT)
+        parts = [part for folder in scenes for part in load_scenes(folder)]
+        with (
+            tempfile.TemporaryDirectory() as data,
+            launch.running(Path(data), scenes) as url,
+        ):
+            client.connect(url)
+            applied = apply(parts, out, using, track("Images masked"))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in applied], indent=1))
     for one in applied:
         if one.problem:
-            console.print(f"[red]Error:[/] {one.image_id}: {one.problem}", highlight=False)
+            tell(": ".join(filter(None, (one.image_id, one.problem))))
         elif not as_json:
             background = f"background of {one.background_images} images"
             typer.echo(f"{one.image_id}: {one.model}, {len(one.inputs)} inputs, {background}")
+            for fallback in one.fallbacks:
+                typer.echo(f"  {fallback}")
     if any(one.problem for one in applied):
         raise typer.Exit(1)
 
