@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.people import errors_for_people, tell
-from cli.progress import bars
+from cli.progress import bars, console
 from emulator import client, launch
 from emulator.launch import PROJECT
 from emulator.scenes.load import load_scenes
@@ -195,7 +195,7 @@ def evaluate(
     else:
         show(evaluation_table(found))
     for image_id in found.unjudged:
-        console.print(f"[red]Error:[/] {image_id}: no reference in {truth}", highlight=False)
+        tell(f"{image_id}: no reference in {truth}")
     if found.unjudged:
         raise typer.Exit(1)
 
@@ -257,7 +257,7 @@ def compare(
     else:
         show(comparison_table(found))
     for name, reason in found.left_out.items():
-        console.print(f"{name} is left out: {reason}", highlight=False)
+        console.print(f"{name} is left out: {reason}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -13,8 +13,8 @@ import numpy as np
 from emulator import client, launch
 from emulator.launch import PROJECT
 from emulator.scenes.folder import InvalidSceneFolder
+from emulator.scenes.load import load_scenes
 from emulator.stored import StoredImage
-from model.apply import images_in
 from model.baselines import Masker, maskers
 from model.pixels import Array, Grid, read
 from shared.domain.classes import NODATA
@@ -62,12 +62,13 @@ class Job:
 def scenes_in(folder: Path) -> dict[str, Scene]:
     """Return the images of a scene folder that have a B2, by id."""
     found = {}
-    for collection, stored in images_in([folder]):
-        band = next((band for band in stored.bands if band.name == "B2"), None)
-        if band is not None:
-            grid = Grid(band.crs, band.transform, band.width, band.height)
-            scene = Scene(collection, stored, grid)
-            found[scene.image_id] = scene
+    for part in load_scenes(folder):
+        for stored in part.images:
+            band = next((band for band in stored.bands if band.name == "B2"), None)
+            if band is not None:
+                grid = Grid(band.crs, band.transform, band.width, band.height)
+                scene = Scene(part.collection, stored, grid)
+                found[scene.image_id] = scene
     if not found:
         raise InvalidSceneFolder(f"{folder}: no image has a band B2")
     return found
