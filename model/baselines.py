@@ -93,9 +93,16 @@ def _methods(image: ee.Image, scenes: ee.ImageCollection | None) -> ee.Image:
 
 
 def _references(image: ee.Image, scenes: ee.ImageCollection | None) -> ee.Image:
+    if not s2cloudless_is_installed():
+        return reference_bands(image, ["qa60"]).rename(QA60)
     found = reference_bands(image, ["qa60", "s2cloudless"])
     scaled = found.select("s2cloudless").multiply(PERCENT).round()
     return found.select("qa60").addBands(scaled).rename(QA60, S2CLOUDLESS_PROBABILITY)
+
+
+def s2cloudless_is_installed() -> bool:
+    """Tell whether the extra `clouds` is there, without which the emulator has no s2cloudless."""
+    return importlib.util.find_spec("s2cloudless") is not None
 
 
 def baseline_classes(bands: Mapping[str, Array]) -> dict[str, Array]:
@@ -107,7 +114,7 @@ def baseline_classes(bands: Mapping[str, Array]) -> dict[str, Array]:
     percent = bands.get(S2CLOUDLESS_PROBABILITY)
     if percent is not None:
         found[S2CLOUDLESS] = _where_known(percent, percent / PERCENT > THRESHOLD)
-        if importlib.util.find_spec("s2cloudless"):
+        if s2cloudless_is_installed():
             found[S2CLOUDLESS_SMOOTHED] = _where_known(percent, _smoothed(percent))
     return found
 

@@ -14,10 +14,12 @@ from model.baselines import (
     OWN,
     PRESET_ORIGINAL,
     PROBABILITY,
+    S2CLOUDLESS,
     SIX,
     SIX_PROBABILITY,
     baseline_classes,
     original_classes,
+    s2cloudless_is_installed,
 )
 from model.build import LEAST_SCENES, UnusableSamples
 from model.figures import figure
@@ -29,9 +31,8 @@ from model.reference import read_reference, references
 from shared.domain.classes import NODATA
 from shared.earth.methods import ORIGINAL
 
-#: Seed and side (pixels of 10 m) of the synthetic regions, images each has, and images compared:
-#: many small ones rather than few large ones, for what is one cloud's is the next pixel's too.
-SEED, SIDE, IMAGES, COMPARED = 2026, 128, 50, 12
+#: Seed and side (pixels of 10 m) of the synthetic regions, images each has, and images compared.
+SEED, SIDE, IMAGES, COMPARED = 2026, 256, 50, 6
 
 #: Images of which less is known than this share are not compared: corners of a swath.
 LEAST_KNOWN = 0.5
@@ -206,6 +207,8 @@ def _silent(scenes: list[Compared]) -> tuple[dict[str, float], dict[str, str]]:
     """Return the share of pixels that a mask says nothing of, and why others are left out."""
     known = [scene.truth != NODATA for scene in scenes]
     silent, left_out = {}, {}
+    if not s2cloudless_is_installed():
+        left_out[S2CLOUDLESS] = "is not installed (extra `clouds`)"
     for name in dict.fromkeys(name for scene in scenes for name in scene.masks):
         having = sum(name in scene.masks for scene in scenes)
         if having < len(scenes):

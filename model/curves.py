@@ -102,6 +102,7 @@ def draw_size(studies: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                 values = [row[kind] for row in found[by]]
                 axes.plot(counts, values, style, marker="o", markersize=3, label=f"{name}, {kind}")
         axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
         _label(axes, f"number of {counted}", "accuracy", "")
     _save(figure, path)
 

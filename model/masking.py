@@ -118,11 +118,9 @@ def _bands(job: Job, state: str, folder: Path) -> dict[str, Array]:
     facts = (graph.serialize(), scene.grid, state)
     name = hashlib.sha256(repr(facts).encode()).hexdigest()[:DIGITS]
     path = folder / f"{scene.image_id}-{job.masker.name}-{name}.npz"
-    try:
+    if path.exists() and zipfile.is_zipfile(path):  # whole: its list of contents comes last
         with np.load(path) as kept:
             return dict(kept)
-    except (FileNotFoundError, zipfile.BadZipFile):
-        pass  # not computed yet, or the disk was full
     job.masker.prepare()
     bands = read(graph, scene.grid, MOST_BANDS)
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,8 @@ def write_sheet(found: Comparison, path: Path) -> None:
 def _pictures(scene: Compared, best: str | None) -> list[Array]:
     colours = np.dstack([scene.bands[band] for band in COLOURED])
     masks = [scene.truth, scene.masks[DEFAULT], *([scene.masks[best]] if best else [])]
-    return [colours, *(painted(mask) for mask in masks)]
+    unknown = scene.truth == NODATA
+    return [colours, *(painted(np.where(unknown, NODATA, mask)) for mask in masks)]
 
 
 def painted(classes: Array) -> Array:
