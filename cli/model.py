@@ -206,9 +206,9 @@ def compare(
         list[Path] | None,
         typer.Option("--scenes", help="Scene folder; may be repeated. Else synthetic regions."),
     ] = None,
-    truth: Annotated[
+    reference: Annotated[
         list[Path] | None,
-        typer.Option("--truth", help="Rasters of classes of the --scenes in the same place."),
+        typer.Option(help="Rasters of classes, <image id>*.tif, of the --scenes in this place."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for figures, pictures and what is kept.")
@@ -231,16 +231,18 @@ def compare(
     from model.figures import write_figures
     from model.sheets import write_sheet
 
-    folders, references = scenes or [], truth or []
+    folders, references = scenes or [], reference or []
     with errors_for_people():
         if len(folders) != len(references):
             raise InvalidConfiguration(
-                [f"--truth is given {len(references)} times, expected once for each --scenes: "
-                 f"{len(folders)}"]
-            )  # fmt: skip
+                [
+                    f"--scenes is given {len(folders)} times and --reference {len(references)} "
+                    "times; each scene folder needs its own"
+                ]
+            )
         places = [
-            Place(f"{i}-{folder.name}", folder, reference)
-            for i, (folder, reference) in enumerate(zip(folders, references, strict=True), 1)
+            Place(f"{i}-{folder.name}", folder, rasters)
+            for i, (folder, rasters) in enumerate(zip(folders, references, strict=True), 1)
         ]
         work = out / "model"
         try:

@@ -24,6 +24,7 @@ from model.baselines import (
     SIX_PROBABILITY,
 )
 from model.build import Judged
+from model.compare import SEED as REGIONS_SEED
 from model.compare import Compared, Comparison, baselines
 from model.curves import (
     Probability,
@@ -199,8 +200,8 @@ def _purpose(every: Sequence[Studied]) -> list[str]:
             surface reflectance (Level-2A); not for other sensors before it is judged on them.
         """),
         _prose("""
-            Cut-offs: of the calibrated probability for cloud, else of the forest's share; a shadow
-            that no cloud in the image can throw must be surer (shadow alone).
+            Cut-offs: of the calibrated probability for cloud, else of the forest's share; the less
+            is known of a cloud that throws a shadow, the surer it must be.
         """),
         _table(heads, rows),
     ]
@@ -298,15 +299,16 @@ def _comparison(found: Comparison) -> list[str]:
         "## Beside other masks, on the same pixels",
         _prose(f"""
             {len(found.scenes)} scenes of the synthetic regions {", ".join(places)}, {pixels:,}
-            pixels of 10 m. No forest saw these regions, and preset original's table is learnt on
-            other scenes of them. Intervals are of {RESAMPLES:,} draws of scenes within regions, the
-            same for both masks of a difference. What is true: the simulation says
-            ([synthetic-region.md](synthetic-region.md)).
+            pixels of 10 m. The forests saw no pixel of these regions (seed {REGIONS_SEED}); preset
+            original's table is learnt on other scenes of them. Intervals are of {RESAMPLES:,} draws
+            of scenes within regions, the same for both masks of a difference. What is true is what
+            the simulation says ([synthetic-region.md](synthetic-region.md)).
         """),
         f"**{_verdict(found)}**",
         _prose("""
-            Regions and training pixels share their physics. That favours the default mask over
-            those made for real images: s2cloudless, and the decision trees.
+            Regions and training pixels share their physics, and their generator where the models
+            learnt from regions (of other seeds). That favours the default mask over those made for
+            real images, s2cloudless and the decision trees, and says little of real clouds.
         """),
         _table((*_SHOWN.values(), "default's F1 is higher by (95 %)", "silent"), rows, "mask"),
         *([_prose(f"Left out: {left_out}.")] if left_out else []),

@@ -259,8 +259,8 @@ def run(*options):
 def test_scenes_without_references_are_an_error_for_people(place, tmp_path):
     result = run("--scenes", place.scenes, "--out", tmp_path)
     assert result.exit_code == 2
-    assert "--truth is given 0 times, expected once for each --scenes: 1" in result.stderr
+    assert "--scenes is given 1 times and --reference 0 times" in result.stderr
     (tmp_path / "empty").mkdir()
-    result = run("--scenes", place.scenes, "--truth", tmp_path / "empty", "--out", tmp_path)
+    result = run("--scenes", place.scenes, "--reference", tmp_path / "empty", "--out", tmp_path)
     assert result.exit_code == 2
     assert "has no raster of an image of" in result.stderr
