@@ -57,6 +57,7 @@ class Masker:
     graph: Callable[[ee.Image, ee.ImageCollection | None], ee.Image]
     prepare: Callable[[], object] = lambda: None
     needs_date: bool = False
+    of_catalogue: bool = False  # only for images of COPERNICUS/S2_HARMONIZED
 
 
 def maskers(root: str) -> list[Masker]:
@@ -65,7 +66,7 @@ def maskers(root: str) -> list[Masker]:
         _forest(DEFAULT, models.NAMES[0], ALL_BANDS, root),
         _forest(SIX, models.NAMES[1], SIX_BANDS, root),
         Masker(COLOURS, frozenset(["B2", "B3", "B4"]), _colours),
-        Masker(REFERENCES, frozenset(["B2"]), _references, needs_date=True),
+        Masker(REFERENCES, frozenset(["B2"]), _references, needs_date=True, of_catalogue=True),
         Masker("methods", frozenset(ALL_BANDS), _methods, needs_date=True),
     ]
 

@@ -14,6 +14,7 @@ from emulator import client, launch
 from emulator.launch import PROJECT
 from emulator.scenes.folder import InvalidSceneFolder
 from emulator.scenes.load import load_scenes
+from emulator.scenes.sentinel2 import COLLECTION
 from emulator.stored import StoredImage
 from model.baselines import Masker, maskers
 from model.pixels import Array, Grid, read
@@ -100,7 +101,11 @@ def mask_all(
 
 def _can(masker: Masker, scene: Scene) -> bool:
     known = {band.name for band in scene.stored.bands}
-    return masker.needs <= known and (scene.time is not None or not masker.needs_date)
+    return (
+        masker.needs <= known
+        and (scene.time is not None or not masker.needs_date)
+        and (scene.collection == COLLECTION or not masker.of_catalogue)
+    )
 
 
 def _state(folder: Path) -> str:
