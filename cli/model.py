@@ -213,8 +213,8 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for figures, pictures and what is kept.")
     ] = Path("out"),
-    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 6,
-    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 256,
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 8,
+    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
     as_json: Json = False,
 ) -> None:
     """Hold the default mask against every baseline on the same pixels of the same scenes.
@@ -274,8 +274,8 @@ def card(
     work: Annotated[
         Path, typer.Option("--work", help="Keeps what is masked, as `compare --out` does.")
     ] = Path("out"),
-    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 6,
-    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 256,
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 8,
+    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
 ) -> None:
     """Write the model card: what the models learnt from, how well they do, and where they fail.
 

@@ -24,7 +24,6 @@ from model.baselines import (
     SIX_PROBABILITY,
 )
 from model.build import Judged
-from model.compare import SEED as REGIONS_SEED
 from model.compare import Compared, Comparison, baselines
 from model.curves import (
     Probability,
@@ -299,10 +298,10 @@ def _comparison(found: Comparison) -> list[str]:
         "## Beside other masks, on the same pixels",
         _prose(f"""
             {len(found.scenes)} scenes of the synthetic regions {", ".join(places)}, {pixels:,}
-            pixels of 10 m. The forests saw no pixel of these regions (seed {REGIONS_SEED}); preset
-            original's table is learnt on other scenes of them. Intervals are of {RESAMPLES:,} draws
-            of scenes within regions, the same for both masks of a difference. What is true is what
-            the simulation says ([synthetic-region.md](synthetic-region.md)).
+            pixels of 10 m. The forests saw no pixel of these regions, whose seeds are their own;
+            preset original's table is learnt on other scenes of them. Intervals are of
+            {RESAMPLES:,} draws of scenes within regions, the same for both masks of a difference.
+            What is true is what the simulation says ([synthetic-region.md](synthetic-region.md)).
         """),
         f"**{_verdict(found)}**",
         _prose("""
@@ -461,9 +460,9 @@ def _table(heads: Iterable[Any], rows: Iterable[Iterable[Any]], *first: str) -> 
 
 def _prose(text: str) -> str:
     """Return a paragraph in lines as the other documents have them."""
-    return textwrap.fill(
-        " ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False
-    )
+    kept = " ".join(text.split()).replace(" %", "\xa0%")  # never at the start of a line
+    lines = textwrap.fill(kept, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\xa0", " ")
 
 
 def _number(value: float) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from emulator.scenes import synthetic
-from emulator.scenes.landscape import KINDS
 from model.baselines import (
     DEFAULT,
     OWN,
@@ -31,8 +30,12 @@ from model.reference import read_reference, references
 from shared.domain.classes import NODATA
 from shared.earth.methods import ORIGINAL
 
-#: Seed and side (pixels of 10 m) of the synthetic regions, images each has, and images compared.
-SEED, SIDE, IMAGES, COMPARED = 2026, 256, 50, 6
+#: Synthetic regions and their seeds: regions of the same seed have the same clouds.
+REGIONS = {"foothills": 2026, "winter": 2027, "desert": 2028, "coast": 2029}
+
+#: Their side (pixels of 10 m), images each has, and images compared: rather many small ones than
+#: few large ones, for neighbouring pixels are right or wrong together.
+SIDE, IMAGES, COMPARED = 128, 50, 8
 
 #: Images of which less is known than this share are not compared: corners of a swath.
 LEAST_KNOWN = 0.5
@@ -84,10 +87,10 @@ class Comparison:
 
 
 def synthetic_places(folder: Path, images: int = COMPARED, side: int = SIDE) -> list[Place]:
-    """Write a synthetic region of every kind, unless it is there; return them."""
+    """Write REGIONS, unless they are there; return them."""
     places = []
-    for kind in KINDS:
-        scenes = synthetic.write_region(folder / kind, SEED, IMAGES, side, kind)
+    for kind, seed in REGIONS.items():
+        scenes = synthetic.write_region(folder / kind, seed, IMAGES, side, kind)
         places.append(Place(kind, scenes, folder / kind / "truth", images))
     return places
 

@@ -16,10 +16,10 @@ PALETTE = ((222, 203, 164), (255, 255, 255), (45, 45, 60), (120, 190, 255), (245
 UNKNOWN = (0, 0, 0)
 
 #: Side of a scene's picture, the margin between pictures, and a line of text, in pixels.
-SIDE, MARGIN, LINE = 150, 6, 14
+SIDE, MARGIN, LINE = 128, 6, 14
 
 #: Colours of the file: enough for small pictures, and a third of its bytes.
-COLOURS = 48
+COLOURS = 32
 
 
 def chosen_scenes(scenes: Sequence[Compared]) -> list[Compared]:

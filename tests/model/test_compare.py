@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import model.masking
 from cli.main import app
 from emulator.scenes import synthetic
+from emulator.scenes.landscape import KINDS
 from model.baselines import (
     DEFAULT,
     OWN,
@@ -22,6 +23,7 @@ from model.baselines import (
     original_classes,
 )
 from model.compare import (
+    REGIONS,
     Compared,
     Place,
     baselines,
@@ -250,6 +252,11 @@ def test_s2cloudless_is_said_to_be_left_out_where_it_is_not_installed():
     found = judged([scene(seed, **{DEFAULT: 0.1}) for seed in range(3)])
     installed = importlib.util.find_spec("s2cloudless") is not None
     assert (found.left_out.get("s2cloudless") == "is not installed (extra `clouds`)") != installed
+
+
+def test_regions_have_clouds_of_their_own():
+    assert set(REGIONS) == set(KINDS)
+    assert len(set(REGIONS.values())) == len(REGIONS)
 
 
 def run(*options):
