@@ -16,7 +16,7 @@ PALETTE = ((222, 203, 164), (255, 255, 255), (45, 45, 60), (120, 190, 255), (245
 UNKNOWN = (0, 0, 0)
 
 #: Side of a scene's picture, the margin between pictures, and a line of text, in pixels.
-SIDE, MARGIN, LINE = 128, 6, 14
+SIDE, MARGIN, LINE = 112, 6, 14
 
 #: Colours of the file: enough for small pictures, and a third of its bytes.
 COLOURS = 32
