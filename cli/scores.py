@@ -33,6 +33,8 @@ def interval(difference: Difference) -> str:
     """Return a difference with its interval, a dash where there is none."""
     if math.isnan(difference.value):
         return "–"
+    if math.isnan(difference.low):
+        return f"{difference.value:+.3f}"
     return f"{difference.value:+.3f} ({difference.low:+.3f} … {difference.high:+.3f})"
 
 

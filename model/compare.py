@@ -102,10 +102,6 @@ def compare(places: list[Place], work: Path, track: Track) -> Comparison:
     the same: an interrupted comparison goes on where it was.
     """
     scenes = [compared for place in places for compared in masked(place, work, track)]
-    if len(scenes) < LEAST_SCENES:
-        raise UnusableSamples(
-            f"{len(scenes)} scenes have a reference, expected at least {LEAST_SCENES}"
-        )
     _add_original(scenes)
     return judged(scenes)
 
@@ -151,7 +147,9 @@ def _compared(place: Place, scene: Scene, known: Array, bands: dict[str, Array])
 
 
 def _add_original(scenes: list[Compared]) -> None:
-    if all(set(ORIGINAL) <= set(scene.bands) for scene in scenes):
+    """Add the masks of preset original, where scenes are enough to learn its table on others."""
+    known = all(set(ORIGINAL) <= set(scene.bands) for scene in scenes)
+    if known and len(scenes) >= LEAST_SCENES:
         found = original_classes([x.bands for x in scenes], [x.truth for x in scenes])
         for scene, classes in zip(scenes, found, strict=True):
             scene.masks[PRESET_ORIGINAL] = classes
@@ -163,7 +161,9 @@ def judged(scenes: list[Compared]) -> Comparison:
     names = tuple(silent)
     counts = np.array([[_count(scene, name) for scene in scenes] for name in names])
     places = np.array([scene.place for scene in scenes])
-    drawn = resampled(counts, places)
+    drawn = resampled(counts, _strata(places))
+    if len(scenes) < LEAST_SCENES:
+        drawn[:] = np.nan  # too few to say how much scenes differ
     total = _of_known_classes(names, measures(counts.sum(1)))
     apart = drawn[:, :1] - drawn
     numbers = range(len(MEASURES))
@@ -187,6 +187,12 @@ def judged(scenes: list[Compared]) -> Comparison:
         confusion=sum(_confusion(scene) for scene in scenes),
         scenes=scenes,
     )
+
+
+def _strata(places: Array) -> Array:
+    """Return the places, or one for all where a place has a single scene: nothing varies there."""
+    _, numbers = np.unique(places, return_counts=True)
+    return places if numbers.min() > 1 else np.zeros(len(places))
 
 
 def _of_known_classes(names: Sequence[str], values: Array) -> Array:

@@ -153,6 +153,17 @@ def test_a_comparison_says_which_masks_are_better_and_by_how_much():
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
+def test_few_scenes_are_compared_without_intervals():
+    shares = {DEFAULT: 0.1, "bad": 0.4}
+    two = judged([scene(seed, **shares) for seed in range(2)]).differences[1][CLOUD_F1]
+    assert two.value > 0
+    assert np.isnan([two.low, two.high]).all()
+    # Of one scene a place nothing would vary: then scenes are drawn from all places.
+    found = judged([scene(seed, f"place {seed}", **shares) for seed in range(6)])
+    apart = found.differences[1][CLOUD_F1]
+    assert apart.low < apart.value < apart.high
+
+
 def test_preset_original_is_learnt_on_other_scenes():
     rng = np.random.default_rng(0)
     said, truths = [], []
