@@ -34,6 +34,7 @@ from shared.earth.features import (
     feature_image,
     names,
 )
+from shared.errors import PermanentError
 
 #: Collection under which the reference rasters are served, and its band.
 LABELS, CLASS = "VERDURE/LABELS", "class"
@@ -223,7 +224,12 @@ def _sampled(block: Block, choice: Choice) -> dict[str, Array]:
             seed=_seed(block, choice),
         )
     )
-    found = [point["properties"] for point in points.getInfo()["features"]]
+    try:
+        found = [point["properties"] for point in points.getInfo()["features"]]
+    except ee.EEException as error:
+        raise PermanentError(
+            f"{block.scene.name}: Earth Engine: {error}; what was sampled before is kept"
+        ) from error
     rows = [[point[name] for name in names(bands)] for point in found]
     return {
         "features": np.array(rows, np.float32).reshape(len(found), len(names(bands))),

@@ -133,7 +133,7 @@ class Folder:
             pixels = self.rng.integers(300, 4000, (len(bands), SIDE, SIDE))
         with rasterio.open(
             self.path / f"{name}.tif", "w", driver="GTiff", dtype="uint16", count=len(bands),
-            width=SIDE, height=SIDE, crs="EPSG:32633", nodata=0,
+            width=SIDE, height=SIDE, crs="EPSG:32633", nodata=0, compress="deflate",
             transform=rasterio.Affine(10, 0, 465_180, 0, -10, 5_080_260),
         ) as raster:  # fmt: skip
             raster.write(pixels.astype("u2"))
@@ -166,10 +166,24 @@ def applied(tmp_path_factory):
     folder.add("truncated")
     path = folder.path / "truncated.tif"
     path.write_bytes(path.read_bytes()[:-2000])
+    # Noise would be stored as it is, and no decoder would notice.
+    smooth = np.arange(len(ALL_BANDS) * SIDE**2).reshape(len(ALL_BANDS), SIDE, SIDE)
+    folder.add("damaged", pixels=300 + smooth)
+    path = folder.path / "damaged.tif"
+    content = path.read_bytes()
+    # Behind the header, where pixels are: only who reads these will notice.
+    first, last = len(content) // 10, len(content) // 5
+    path.write_bytes(content[:first] + bytes(last - first) + content[last:])
     folder.add("gone")
     (folder.path / "gone.tif").unlink()
-    code, printed, told = verdure_model("apply", "--scenes", folder.write(), "--out", out, "--json")
-    return code, {one["image_id"]: one for one in json.loads(printed)}, told, out
+    others, scores = Folder(base / "others"), Folder(base / "scores")
+    others.add("alone")
+    scores.add("alone", ("cs", "cs_cdf"))
+    folders = [folder.write(), others.write("TEST/OTHERS"), scores.write("TEST/SCORES")]
+    options = [part for path in folders for part in ("--scenes", path)]
+    code, printed, told = verdure_model("apply", *options, "--out", out, "--json")
+    results = json.loads(printed)
+    return code, {one["image_id"]: one for one in reversed(results)}, told, out
 
 
 def test_images_that_cannot_be_masked_are_named_and_the_others_done(applied):
@@ -178,6 +192,11 @@ def test_images_that_cannot_be_masked_are_named_and_the_others_done(applied):
     assert "no-blue: bands missing: B2" in told
     assert "truncated.tif is truncated" in told
     assert "gone.tif does not exist" in told
+    assert "damaged: Earth Engine: " in told
+    assert "alone: TEST/OTHERS has an image of the same id as another collection" in told
+    # Scores are for others to use, and nothing to be masked.
+    assert "TEST/SCORES" not in told
+    assert told.count("Error: ") == 5
     done = {name for name, one in results.items() if not one["problem"]}
     assert done == {"alone", "undated", "six", "masked"} | {
         f"of-{number}-{i}" for number in (2, 3) for i in range(number)
@@ -244,16 +263,3 @@ def test_folders_that_cannot_be_masked_at_all(tmp_path):
     code, _, told = verdure_model("apply", "--scenes", tmp_path / "no", "--out", tmp_path / "out")
     assert code == 2
     assert "scenes.json does not exist" in told
-
-
-def test_ids_that_occur_twice_are_named_and_inputs_beside_images_are_not(tmp_path):
-    one, other, score = (Folder(tmp_path / name) for name in ("one", "other", "score"))
-    one.add("same")
-    other.add("same")
-    score.add("same", ("cs", "cs_cdf"))
-    folders = [one.write(), other.write("TEST/OTHERS"), score.write("TEST/SCORES")]
-    options = [part for folder in folders for part in ("--scenes", folder)]
-    code, printed, told = verdure_model("apply", *options, "--out", tmp_path / "out", "--json")
-    assert code == 1
-    assert "same: TEST/OTHERS has an image of the same id as another collection" in told
-    assert [bool(one["problem"]) for one in json.loads(printed)] == [False, True]

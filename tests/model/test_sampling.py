@@ -1,6 +1,7 @@
 """Labelled pixels of scene folders: what Earth Engine samples, against numpy on the same files."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from model.build import UnusableSamples
 from model.sampling import Choice, sample
 from model.sources import Wanted, gather
 from shared.earth.features import ALL_BANDS, COMPARED, SIX_BANDS, names
+from shared.errors import PermanentError
 
 DAY = 24 * 3_600_000
 SIZE, IMAGES = 40, 9
@@ -98,17 +100,21 @@ def test_features_are_those_of_earth_engine(samples, work):
             assert kept["features"].shape[1] == len(names(ALL_BANDS))
 
 
-def test_a_killed_sampling_goes_on_where_it_was(region, samples, tmp_path):
+LATER = [pytest.param(number, marks=pytest.mark.soak) for number in range(2, IMAGES - 1)]
+
+
+@pytest.mark.parametrize("blocks", [1, *LATER])
+def test_a_killed_sampling_goes_on_where_it_was(region, samples, tmp_path, blocks):
     command = [sys.executable, "-m", "cli.main", "model", "build", "cloud-6", "--simulated", "0"]
     command += ["--scenes", region / "scenes", "--reference", region / "truth", "--trees", "2"]
     command += ["--work", tmp_path / "work", "--out", tmp_path / "out", "--per-class", "15"]
     process = subprocess.Popen([*map(str, command), "--seed", "3"], cwd=ROOT)
-    while not (before := files(tmp_path / "work")) and process.poll() is None:
+    while len(files(tmp_path / "work")) < blocks and process.poll() is None:
         time.sleep(0.005)
     process.kill()
     process.wait()
     before = files(tmp_path / "work")
-    assert 0 < len(before) < IMAGES
+    assert blocks <= len(before) < IMAGES
     resumed = sampled(region, tmp_path / "work")
     after = files(tmp_path / "work")
     assert len(after) == IMAGES
@@ -156,6 +162,18 @@ def test_wrong_references_are_named(region, tmp_path, change, message):
         sampled(region, tmp_path / "work", references=folder)
     [path] = folder.glob("*.tif")
     assert path.name in str(caught.value)
+
+
+def test_an_image_whose_pixels_cannot_be_read_is_named(region, tmp_path):
+    folder = references(tmp_path / "references", region)
+    shutil.copytree(region / "scenes", tmp_path / "scenes")
+    path = tmp_path / "scenes" / next(folder.glob("*.tif")).name
+    content = path.read_bytes()
+    # Behind the header, where pixels are: only who reads these will notice.
+    first, last = len(content) // 10, len(content) // 5
+    path.write_bytes(content[:first] + bytes(last - first) + content[last:])
+    with pytest.raises(PermanentError, match=f"{path.stem}: Earth Engine: .*before is kept"):
+        sample(tmp_path / "scenes", folder, tmp_path / "work", CHOICE, iter)
 
 
 def test_a_folder_without_references_or_with_two_of_an_image_is_refused(region, tmp_path):
