@@ -30,14 +30,13 @@ check: .venv/dev ## Lint, formatting, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/dev ## Measure against baselines, all or ONLY=name; writes out/bench.json
+bench: .venv/bench ## Measure against baselines, all or ONLY=name; writes out/bench.json
 	$(BIN)/python -m benchmarks $(ONLY)
 
 docs: .venv/dev ## Make the table of algorithms in docs/emulator.md anew
 	$(BIN)/python -m emulator.support docs/emulator.md
 
-model-card: .venv/dev ## Make docs/model-card.md and its pictures anew: masks everything, 15 minutes
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[card,clouds]'
+model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 15 minutes
 	$(if $(REAL),$(BIN)/python -m benchmarks.real_scenes out/real)
 	$(BIN)/verdure model card $(foreach folder,$(REAL) $(if $(REAL),out/real/australia),--scenes $(folder))
 
@@ -47,6 +46,10 @@ clean: ## Remove .venv and out
 .venv/local: requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
+	@touch $@
+
+.venv/bench: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,clouds]'
 	@touch $@
 
 .venv/dev: .venv/local

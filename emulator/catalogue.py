@@ -74,8 +74,8 @@ class Catalogue:
         folder = self._assets.folder(asset_id, "TABLE")
         return documents.read_table(folder) if folder else None
 
-    def classifier(self, asset_id: str) -> Mapping[str, Any] | None:
-        """Return a classifier asset, or None where there is none."""
+    def classifier(self, asset_id: str) -> str | None:
+        """Return a classifier asset as JSON text, or None where there is none."""
         folder = self._assets.folder(asset_id, "CLASSIFIER")
         return documents.read_classifier(folder) if folder else None
 
