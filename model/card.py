@@ -313,7 +313,7 @@ def _comparison(found: Comparison) -> list[str]:
         *([_prose(f"Left out: {left_out}.")] if left_out else []),
         _prose(f"""
             False cloud: share of the pixels without cloud that are flagged. Silent: share of pixels
-            that a mask says nothing of, having no background; they count as clear.
+            that a mask says nothing of (no background, or a swath's edge); they count as clear.
             {QA60}: the emulator's, by B2 > 0.25 and B11 > 0.15, or B10 > 0.012, on 60 m;
             ESA says which bands its mask looks at, not from which values
             ([technical guide]({GUIDE})).
