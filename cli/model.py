@@ -160,6 +160,18 @@ def build(
     typer.echo(json.dumps({key: report[key] for key in shown}, indent=1))
 
 
+@app.command("build-original")
+def build_original(
+    work: Annotated[Path, typer.Option("--work", help="Folder that keeps what is finished.")],
+    out: Annotated[Path, typer.Option("--out", help="File of the table (JSON).")],
+) -> None:
+    """Learn the table of preset original from synthetic regions: minutes; goes on if stopped."""
+    from model.original import build as learn
+
+    with errors_for_people():
+        learn(work, out)
+
+
 @app.command()
 def evaluate(
     masks: Annotated[Path, typer.Option("--masks", help="Folder that apply wrote.")],

@@ -19,9 +19,10 @@ from shared.models import CloudModel
 
 BANDS = {"cloud-13": ALL_BANDS, "cloud-6": SIX_BANDS}
 
-#: Shares of the forest from which a pixel is snow or shadow; shadow where no cloud can throw it
-#: must be surer. From which probability a pixel is cloud depends on the purpose.
-CUTOFFS = {"shadow": 0.45, "shadow_alone": 0.8, "snow": 0.4}
+#: Shares of the forest from which a pixel is snow or shadow: a shadow whose cloud may be outside
+#: the image must be surer, and one without a cloud surer still. From which probability a pixel is
+#: cloud depends on the purpose.
+CUTOFFS = {"shadow": 0.45, "shadow_unseen": 0.55, "shadow_alone": 0.8, "snow": 0.4}
 
 
 @dataclass(frozen=True)

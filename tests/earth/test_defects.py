@@ -5,6 +5,7 @@ Each test also does as that system did, and shows that it would notice.
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import ee
 import h5py
@@ -23,6 +24,7 @@ from model.simulated import simulated
 from shared import models
 from shared.adapters.earth_engine import _export_request
 from shared.domain.classes import CLOUDY, SHADOW, SNOW
+from shared.domain.exports import Export
 from shared.domain.runs import MaskParameters, register
 from shared.earth.background import BackgroundRules, Selection, select_background
 from shared.earth.cloud_mask import Publication, cloud_mask
@@ -367,11 +369,19 @@ def test_defect_9_a_masked_qa60_masks_no_background(region):
     assert given.getInfo() == without.getInfo()
 
 
+def recorded(model):
+    return Export(
+        *("mask-1", "test", "test-1", "image", "acquisition", datetime(2018, 7, 1, tzinfo=UTC)),
+        *("Sentinel-2A", "33TVL", "{}", ("EPSG:32633", 20), datetime(2018, 7, 2, tzinfo=UTC)),
+        model=model,
+    )
+
+
 def test_defect_11_an_export_says_its_grid_its_limit_and_the_pyramids_of_classes(
     region, run_configuration
 ):
-    model = models.load(models.NAMES[0]).asset_name
-    request = _export_request(register(run_configuration()), model, "EPSG:32633", 20)
+    model = models.load(models.NAMES[0]).version
+    request = _export_request(register(run_configuration()), recorded(model))
     original = ee.batch.Export.image.toAsset(image_of("x").select("B2"), "mask", "a/b", scale=30)
     grid = [20, 0, 0, 0, -20, 0]
     for export, fixed in ((request, True), (original.config, False)):

@@ -126,7 +126,7 @@ def test_on_googles_emulators_it_is_the_same(out, few_scenes, write_run):
         ({"region": "nowhere.geojson"}, 2, ["region", "nowhere.geojson"]),
         ({"end": "2018-01-01"}, 2, ["end is 2018-01-01", "start"]),
         ({"limts": {"queued_tasks": 3}}, 2, ["unknown key limts", "did you mean limits?"]),
-        ({"mask": {"bands": ["B99"]}}, 2, ["unknown band B99"]),
+        ({"mask": {"inputs": ["fmask"]}}, 2, ["mask.inputs is ['fmask']"]),
         ({"collection": "COPERNICUS/S3"}, 1, ["COPERNICUS/S3", "not found"]),
         ({"destination": "projects/other-project/assets/x"}, 1, ["other-project"]),
         ({"start": "2012-01-01", "end": "2012-02-01"}, 1, ["no image", "widen the period"]),
