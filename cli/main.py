@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from cli import demo as demo_run
 from cli import model as model_commands
 from cli.drive import Outcome, drive
 from cli.people import errors_for_people
-from cli.progress import console, export_bars
+from cli.progress import bars, console, export_bars
 from cli.summary import Summary, failures, summarize, table
 from emulator.launch import PROJECT
 from shared import bootstrap
@@ -133,6 +134,31 @@ def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> N
             for record in ledger.exports(active.name)
         ]
         typer.echo(f"{sum(reopened)} images queued again")
+
+
+@app.command()
+def series(
+    npz: Annotated[
+        Path, typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The .npz to write.")],
+    preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
+) -> None:
+    """Fill the gaps of NDVI over time, and find its seasons.
+
+    Writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1 harmonics; 20
+    the default's curve, 21 where few observations hold it; 0 none), regular and regular_std every
+    10 days (regular_timestamps), and HR-VPP's parameters, two seasons for each year (season_year).
+    SOSD, EOSD and MAXD are YYDOY, SPROD and TPROD NDVI x days.
+    """
+    from cli.series import fill_file
+
+    def track(parts: list[Any]) -> Iterable[Any]:
+        with bars() as progress:
+            yield from progress.track(parts, description="Parts of the image filled")
+
+    with errors_for_people():
+        fill_file(npz, out, preset, track)
 
 
 def _run_locally(

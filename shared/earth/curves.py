@@ -42,25 +42,11 @@ class Period:
         return [self.first + timedelta(i) for i in range(0, self.days, step)]
 
 
-class Curve(Protocol):
-    """A fit that can be asked for any time of its period."""
-
-    @property
-    def minimum(self) -> int:
-        """Observations that it needs to say anything."""
-
-    def at(self, days: ee.Array) -> ee.Image:
-        """Return array bands `value`, `std` and `source` (times × 1) at days since 1970 (times × 1).
-
-        `std` is the standard deviation of what a clear observation would differ by; `source` says
-        what the value is from.
-        """
-
-
 @dataclass(frozen=True)
 class Observations:
-    """Columns (times × 1): `days` since 1970, and per pixel `values`, 0 where there is none, and
-    `weights`, 1 where there is one.
+    """Columns (times × 1) of days since 1970, and per pixel of values and weights.
+
+    A weight is 1 where there is a value; where there is none both are 0.
     """
 
     days: ee.Array
@@ -71,6 +57,25 @@ class Observations:
     def count(self) -> ee.Image:
         """Number of observations."""
         return total(self.weights)
+
+
+class Curve(Protocol):
+    """A fit that can be asked for any time of its period."""
+
+    @property
+    def observed(self) -> Observations:
+        """What it goes through."""
+
+    @property
+    def minimum(self) -> int:
+        """Observations that it needs to say anything."""
+
+    def at(self, days: ee.Array) -> ee.Image:
+        """Return array bands `value`, `std` and `source` at days since 1970, all times × 1.
+
+        `std` is the standard deviation of what a clear observation would differ by; `source` says
+        what the value is from.
+        """
 
 
 def observations(series: ee.ImageCollection) -> Observations:

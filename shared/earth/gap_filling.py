@@ -17,7 +17,10 @@ from shared.earth.harmonic_curves import HarmonicCurve
 from shared.earth.posterior_curves import PosteriorCurve
 
 OBSERVED: Final = -1  # in band `quality`
-PRESETS: Final = {"original": HarmonicCurve, "default": PosteriorCurve}
+PRESETS: Final[dict[str, type[HarmonicCurve] | type[PosteriorCurve]]] = {
+    "original": HarmonicCurve,
+    "default": PosteriorCurve,
+}
 
 
 def curve_of(

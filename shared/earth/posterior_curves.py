@@ -17,7 +17,6 @@ from typing import Final
 import ee
 
 from shared.earth.curves import (
-    YEAR,
     Observations,
     Period,
     everywhere,
@@ -187,8 +186,7 @@ def _average(posteriors: Sequence[_Posterior]) -> _Posterior:
     within = [p.covariance.multiply(s) for p, s in zip(posteriors, parts, strict=True)]
     apart = [p.coefficients.subtract(mean) for p in posteriors]
     between = [
-        a.matrixMultiply(a.matrixTranspose()).multiply(s)
-        for a, s in zip(apart, parts, strict=True)
+        a.matrixMultiply(a.matrixTranspose()).multiply(s) for a, s in zip(apart, parts, strict=True)
     ]
     noise = [p.noise.multiply(s) for p, s in zip(posteriors, parts, strict=True)]
     return _Posterior(mean, _sum(within + between), _sum(noise), evidence)
@@ -249,7 +247,7 @@ def _scales(prior: Prior, period: Period) -> list[float]:
 def _matern_density(frequency: float, memory: float) -> float:
     """Return the spectral density of a Matérn 3/2 process of variance 1."""
     rate = 3 / memory**2
-    return 4 * rate**1.5 / (rate + frequency**2) ** 2
+    return 4 * math.sqrt(rate) ** 3 / (rate + frequency**2) ** 2
 
 
 def _frequencies(period: Period) -> list[float]:
