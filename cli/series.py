@@ -116,14 +116,16 @@ def _times(values: Array) -> tuple[Array, str]:
     return times, "a time is missing (NaT)" if np.isnat(times).any() else ""
 
 
-def fill(series: Series, preset: str, track: Track = list) -> dict[str, Array]:
+def fill(
+    series: Series, preset: str, track: Track = list, with_seasons: bool = True
+) -> dict[str, Array]:
     """Return filled, std, quality; regular, regular_std, regular_timestamps; season parameters.
 
     Season parameters are (seasons, rows, columns), two for each year of `season_year`.
     """
     with tempfile.TemporaryDirectory() as name, _served(Path(name), series):
         rows, columns = series.ndvi.shape[1:]
-        image, names = _graph(series, preset)
+        image, names = _graph(series, preset, series.years if with_seasons else [])
         bands = np.full((len(names), rows, columns), np.nan)
         corners = [(y, x) for y in range(0, rows, TILE) for x in range(0, columns, TILE)]
         for y, x in track(corners):
@@ -160,7 +162,7 @@ def _clear(image: ee.Image) -> ee.Image:
     return image.select("NDVI").updateMask(image.select("clear"))
 
 
-def _graph(series: Series, preset: str) -> tuple[ee.Image, list[str]]:
+def _graph(series: Series, preset: str, years: list[int]) -> tuple[ee.Image, list[str]]:
     """Return an image with everything as bands, and their names."""
     period = series.period
     observed = ee.ImageCollection(COLLECTION).map(_clear)
@@ -179,7 +181,7 @@ def _graph(series: Series, preset: str) -> tuple[ee.Image, list[str]]:
     ]
     names = [name for name in ("filled", "std", "quality") for _ in series.times]
     names += [name for name in ("regular", "regular_std") for _ in range(steps)]
-    for year in series.years:
+    for year in years:
         found = season.seasons(curve, period, year)
         for number in season.SEASONS:
             for name in (*season.PARAMETERS, *season.ERRORS):
@@ -220,5 +222,6 @@ def _named(series: Series, names: list[str], bands: Array) -> dict[str, Array]:
     result["regular_timestamps"] = np.array([f"{day.isoformat()}T00:00:00" for day in days])
     result["season_year"] = np.repeat(series.years, len(season.SEASONS))
     result["quality"] = np.nan_to_num(result["quality"], nan=UNFILLED).astype(np.int16)
-    result["QFLAG"] = np.nan_to_num(result["QFLAG"], nan=season.NO_SEASON).astype(np.int16)
+    if "QFLAG" in result:
+        result["QFLAG"] = np.nan_to_num(result["QFLAG"], nan=season.NO_SEASON).astype(np.int16)
     return result

@@ -34,7 +34,7 @@ STEP: Final = 12  # days for each sine of the departures: less than half of thei
 MARGIN: Final = 40  # days beyond the period where the sines end, for they are 0 there
 EVIDENCE_FREEDOM: Final = 4.0  # degrees of freedom of the scale of a prior
 #: An observation so many standard deviations below the curve of the others counts less.
-LOW: Final = 3.0
+LOW: Final = 2.0
 #: Std of a value, in NDVI, from which it is called weak.
 WEAK: Final = 0.15
 
