@@ -123,19 +123,19 @@ def fill(
 
     Season parameters are (seasons, rows, columns), two for each year of `season_year`.
     """
-    with tempfile.TemporaryDirectory() as name, _served(Path(name), series):
+    with tempfile.TemporaryDirectory() as name, served(Path(name), series):
         rows, columns = series.ndvi.shape[1:]
         image, names = _graph(series, preset, series.years if with_seasons else [])
         bands = np.full((len(names), rows, columns), np.nan)
         corners = [(y, x) for y in range(0, rows, TILE) for x in range(0, columns, TILE)]
         for y, x in track(corners):
             part = bands[:, y : y + TILE, x : x + TILE]
-            part[:] = _read(image, x, y, part.shape[2], part.shape[1])
+            part[:] = read(image, x, y, part.shape[2], part.shape[1])
     return _named(series, names, bands)
 
 
 @contextmanager
-def _served(folder: Path, series: Series) -> Iterator[None]:
+def served(folder: Path, series: Series) -> Iterator[None]:
     """Serve a series by the emulator, with the client connected to it."""
     scenes = folder / "scenes"
     scenes.mkdir()
@@ -158,15 +158,17 @@ def _write(path: Path, values: Array) -> None:
         file.write(np.stack([np.nan_to_num(values), np.isfinite(values)]).astype("float64"))
 
 
-def _clear(image: ee.Image) -> ee.Image:
-    return image.select("NDVI").updateMask(image.select("clear"))
+def observed() -> ee.ImageCollection:
+    """Return what is served, as gap filling wants it."""
+    return ee.ImageCollection(COLLECTION).map(
+        lambda image: image.select("NDVI").updateMask(image.select("clear"))
+    )
 
 
 def _graph(series: Series, preset: str, years: list[int]) -> tuple[ee.Image, list[str]]:
     """Return an image with everything as bands, and their names."""
     period = series.period
-    observed = ee.ImageCollection(COLLECTION).map(_clear)
-    curve = gap_filling.curve_of(observed, period, preset)
+    curve = gap_filling.curve_of(observed(), period, preset)
     filled = gap_filling.filled_series(curve)
     regular = gap_filling.regular_series(curve, gap_filling.regular_days(period, REGULAR_STEP))
     valid = _columns(filled.select("valid"), "valid", len(series.times))
@@ -195,7 +197,7 @@ def _columns(image: ee.Image, name: str, count: int) -> ee.Image:
     return gap_filling.columns(image, [f"{name}_{index}" for index in range(count)])
 
 
-def _read(image: ee.Image, x: int, y: int, width: int, height: int) -> Array:
+def read(image: ee.Image, x: int, y: int, width: int, height: int) -> Array:
     """Return all bands (bands, rows, columns) of a part; NaN where masked."""
     corner = PLACE["transform"] @ Affine.translation(x, y)
     affine = {

@@ -74,9 +74,7 @@ class Steps:
 
     def reversed(self) -> "Steps":
         """Return the curve with time running backwards: days are negative."""
-        count = len(self.days)
-        mirror = [[float(i + j == count - 1) for j in range(count)] for i in range(count)]
-        values = everywhere(ee.Array(mirror)).matrixMultiply(self.values)
+        values = self.values.arraySort(self.column.multiply(-1))
         return Steps(values, tuple(-day for day in reversed(self.days)))
 
     def at(self, day: ee.Image) -> ee.Image:

@@ -11,7 +11,7 @@ from shared.earth.curves import Period, everywhere
 from shared.earth.season import ERRORS, NO_SEASON, PARAMETERS, TOO_FEW, Steps
 
 from . import numpy_season
-from .season_series import day, double_logistic, read, served
+from .season_series import CORNER, CRS, PIXEL, day, double_logistic, read, served
 
 PERIOD = Period(date(2017, 6, 15), date(2019, 7, 15))
 YEAR = 2018
@@ -61,6 +61,14 @@ def noisy(days):
     return truth, fine
 
 
+def column_of_curves():
+    """Return an image whose n-th pixel has the values of the n-th curve (steps × 1)."""
+    table = np.stack([curve(GRID) for curve, _ in CURVES.values()], axis=1)
+    grid = [PIXEL, 0, CORNER[0], 0, -PIXEL, CORNER[1]]
+    pixel = ee.Image.pixelCoordinates(ee.Projection(CRS, grid)).select("x").floor()
+    return everywhere(ee.Array(table.tolist())).arraySlice(1, pixel, pixel.add(1))
+
+
 @pytest.fixture(scope="module")
 def seasons(tmp_path_factory):
     """Bands of the exact curves, given by their values, and of the noisy ones, by the default."""
@@ -76,10 +84,8 @@ def seasons(tmp_path_factory):
     few[[20, 60]] = 0.5
     values = np.concatenate([*parts, few], axis=1)
     with served(tmp_path_factory.mktemp("seasons"), days, values) as series:
-        exact = {}
-        for name, (curve, _) in CURVES.items():
-            steps = Steps(everywhere(ee.Array([[v] for v in curve(GRID)])), tuple(GRID))
-            exact[name] = {k: v[0] for k, v in read(season.seasons_of(steps, YEAR), 1).items()}
+        found = read(season.seasons_of(Steps(column_of_curves(), tuple(GRID)), YEAR), len(CURVES))
+        exact = {n: {k: v[i] for k, v in found.items()} for i, n in enumerate(CURVES)}
         curve = gap_filling.curve_of(series, PERIOD)
         yield exact, read(season.seasons(curve, PERIOD, YEAR), values.shape[1]), values
 
