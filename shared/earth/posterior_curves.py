@@ -28,7 +28,7 @@ from shared.earth.curves import (
 SOURCE: Final = 20  # of values that are held by observations
 WEAK_SOURCE: Final = 21  # of values that are mostly what the prior says
 
-MEAN: Final = 0.3  # NDVI of a pixel before anything is known of it
+MEAN: Final = 0.4  # NDVI of a pixel before anything is known of it
 HARMONICS: Final = 3
 STEP: Final = 12  # days for each sine of the departures: less than half of their memory
 MARGIN: Final = 40  # days beyond the period where the sines end, for they are 0 there
@@ -52,9 +52,9 @@ class Prior:
 
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.001)
-CLEAR: Final = Prior(0.03, 0.15, 0.02, (0.2, 0.1, 0.05), 0.2)
-USUAL: Final = Prior(0.06, 0.15, 0.02, (0.2, 0.1, 0.05), 0.2)
-CLOUDY: Final = Prior(0.12, 0.15, 0.02, (0.2, 0.1, 0.05), 0.07)
+CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
+USUAL: Final = Prior(0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
+CLOUDY: Final = Prior(0.13, 0.5, 0.02, (0.15, 0.05, 0.02), 0.07)
 PRIORS: Final = (EXACT, CLEAR, USUAL, CLOUDY)
 
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.3, 40, 12, 4
+YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.4, 40, 12, 4
 #: noise, constant, trend, three harmonics, departures; memory of 25 days.
 PRIORS = (
     (0.001, 1, 1, (1, 1, 1), 0.001),
-    (0.03, 0.15, 0.02, (0.2, 0.1, 0.05), 0.2),
-    (0.06, 0.15, 0.02, (0.2, 0.1, 0.05), 0.2),
-    (0.12, 0.15, 0.02, (0.2, 0.1, 0.05), 0.07),
+    (0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2),
+    (0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2),
+    (0.13, 0.5, 0.02, (0.15, 0.05, 0.02), 0.07),
 )
 
 
