@@ -136,20 +136,31 @@ def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> N
         typer.echo(f"{sum(reopened)} images queued again")
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # western longitudes are negative
 def series(
+    place: Annotated[
+        list[float] | None, typer.Argument(metavar="LON LAT", help="A place, in degrees.")
+    ] = None,
     npz: Annotated[
-        Path, typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="The .npz to write.")],
+        Path | None,
+        typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
+    ] = Path("out/demo"),
+    scenes: Scenes = None,
     preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
+    as_json: Json = False,
 ) -> None:
-    """Fill the gaps of NDVI over time, and find its seasons.
+    """Draw NDVI over time at a place of a local run, or fill the series of a file.
 
-    Writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1 harmonics; 20
-    the default's curve, 21 where few observations hold it; 0 none), regular and regular_std every
-    10 days (regular_timestamps), and HR-VPP's parameters, two seasons for each year (season_year).
-    SOSD, EOSD and MAXD are YYDOY, SPROD and TPROD NDVI x days.
+    LON LAT: draws series.png in the run's folder: observed and rejected NDVI, the curve with its
+    90 % band, seasons. --scenes names the run's scene folders, except for the synthetic region's.
+
+    --npz FILE: writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1
+    harmonics; 20 the default's curve, 21 where few observations hold it; 0 none), regular and
+    regular_std every 10 days (regular_timestamps), and HR-VPP's parameters, two seasons for each
+    year (season_year). SOSD, EOSD and MAXD are YYDOY, SPROD and TPROD NDVI x days.
     """
     from cli.series import fill_file
 
@@ -158,7 +169,30 @@ def series(
             yield from progress.track(parts, description="Parts of the image filled")
 
     with errors_for_people():
-        fill_file(npz, out, preset, track)
+        if (npz is None) != (place is not None and len(place) == 2):
+            raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
+        if npz is not None:
+            fill_file(npz, out, preset, track)
+        else:
+            _draw_place(place or [], out, scenes, preset, as_json)
+
+
+def _draw_place(
+    place: list[float], out: Path, scenes: list[Path] | None, preset: str, as_json: bool
+) -> None:
+    from cli.series_at import draw, local_scenes, period_of, series_at
+
+    runs = _ledger(out, StackName.EMBEDDED).active_runs()
+    if not runs:
+        raise InvalidConfiguration([f"{out} has no active run in it"])
+    run = runs[-1].configuration
+    found = series_at(run, place, preset, out / "earth-engine", scenes or local_scenes(out))
+    picture = out / "series.png"
+    draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=1))
+    else:
+        console.print(f"{len(found.observed)} observed, {len(found.rejected)} rejected; {picture}")
 
 
 def _run_locally(

@@ -63,9 +63,7 @@ def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
     In: `ndvi` (times, rows, columns); `cloud`, the same, not 0 where NDVI is not to be used;
     `timestamps`, ISO 8601 in UTC. NDVI that is no number from -1 to 1 is not used either.
     """
-    if preset not in gap_filling.PRESETS:
-        known = " or ".join(gap_filling.PRESETS)
-        raise InvalidConfiguration([f"--preset is {preset!r}, expected {known}"])
+    gap_filling.check_preset(preset)
     arrays = _arrays(path)
     order = np.argsort(arrays["timestamps"], kind="stable")
     series = Series(arrays["ndvi"][order], arrays["timestamps"][order])

@@ -15,6 +15,7 @@ import ee
 from shared.earth.curves import Curve, Period, dates_as_days, observations
 from shared.earth.harmonic_curves import HarmonicCurve
 from shared.earth.posterior_curves import PosteriorCurve
+from shared.errors import InvalidConfiguration
 
 OBSERVED: Final = -1  # in band `quality`
 PRESETS: Final[dict[str, type[HarmonicCurve] | type[PosteriorCurve]]] = {
@@ -31,6 +32,13 @@ def curve_of(
     The series must have an image, and none outside the period. Order does not matter.
     """
     return PRESETS[preset](observations(series.sort("system:time_start")), period)
+
+
+def check_preset(preset: str) -> None:
+    """Raise InvalidConfiguration unless there is such a preset."""
+    if preset not in PRESETS:
+        known = " or ".join(PRESETS)
+        raise InvalidConfiguration([f"preset is {preset!r}, expected {known}"])
 
 
 def is_held(curve: Curve) -> ee.Image:
