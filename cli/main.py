@@ -182,6 +182,10 @@ def _draw_place(
 ) -> None:
     from cli.series_at import draw, local_scenes, period_of, series_at
 
+    if not (abs(place[0]) <= 180 and abs(place[1]) <= 90):
+        raise InvalidConfiguration(
+            [f"longitude is {place[0]}, latitude {place[1]}; expected -180 to 180, -90 to 90"]
+        )
     runs = _ledger(out, StackName.EMBEDDED).active_runs()
     if not runs:
         raise InvalidConfiguration([f"{out} has no active run in it"])
