@@ -139,9 +139,10 @@ def served(folder: Path, series: Series) -> Iterator[None]:
     scenes.mkdir()
     entries = []
     for index, (values, when) in enumerate(zip(series.ndvi, series.times, strict=True)):
-        _write(scenes / f"{index}.tif", values)
+        scene = f"{index:06}"  # so that images of the same time stay in this order
+        _write(scenes / f"{scene}.tif", values)
         properties = {"system:time_start": int(when.astype("int64"))}
-        entries.append({"id": str(index), "file": f"{index}.tif", "properties": properties})
+        entries.append({"id": scene, "file": f"{scene}.tif", "properties": properties})
     manifest = {"collection": COLLECTION, "bands": ["NDVI", "clear"], "scenes": entries}
     (scenes / "scenes.json").write_text(json.dumps(manifest))
     with launch.running(folder / "data", [scenes]) as url:
