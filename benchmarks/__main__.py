@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    cloud_mask,
     emulator_forest,
     emulator_full_tile,
     emulator_reducers,
@@ -33,6 +34,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "emulator_regression": emulator_reducers.regression,
     "emulator_full_tile": emulator_full_tile.full_tile,
     "gapfill_series_per_second": season.gap_filling_speed,
+    "mask_seconds_per_megapixel": cloud_mask.seconds_per_megapixel,
+    "mask_graph_bytes": cloud_mask.graph_bytes,
 }
 OUT = Path("out/bench.json")
 

@@ -3,7 +3,6 @@ import json
 import ee
 import pytest
 
-from cli import stacks
 from emulator import launch
 from shared import bootstrap
 from shared.config import Settings
@@ -79,9 +78,8 @@ def test_a_message_for_an_export_that_nobody_knows_is_acknowledged(pipeline, fou
     assert pipeline.post("mask_image", stranger) == 200
 
 
-def test_earth_engine_not_answering_raises_for_redelivery(tmp_path, scenes):
-    stacks.publish_models(tmp_path / "ee")
-    with launch.running(tmp_path / "ee", [scenes], "--metadata-only") as url:
+def test_earth_engine_not_answering_raises_for_redelivery(tmp_path, scenes, publish_models):
+    with launch.running(publish_models(tmp_path / "ee"), [scenes], "--metadata-only") as url:
         pipeline = Pipeline(Settings("embedded", launch.PROJECT, tmp_path, url))
         pipeline.start()
         pipeline.tick("find_images")
