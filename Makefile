@@ -3,10 +3,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help setup demo test soak check bench conformance docs clean
+# Real scenes for the model card, where they are beside the project.
+REAL := $(wildcard ../shared/data/slovenia-s2-l1c ../shared/data/pyrenees-l1c-jp2)
+
+.PHONY: help setup demo test soak check bench conformance docs model-card clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: .venv/dev ## Install everything for work on Verdure into .venv
 
@@ -32,6 +35,10 @@ bench: .venv/bench ## Measure against baselines, all or ONLY=name; writes out/be
 
 docs: .venv/dev ## Make the table of algorithms in docs/emulator.md anew
 	$(BIN)/python -m emulator.support docs/emulator.md
+
+model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 15 minutes
+	$(if $(REAL),$(BIN)/python -m benchmarks.real_scenes out/real)
+	$(BIN)/verdure model card $(foreach folder,$(REAL) $(if $(REAL),out/real/australia),--scenes $(folder))
 
 clean: ## Remove .venv and out
 	rm -rf .venv out
