@@ -95,7 +95,10 @@ def earth(tmp_path_factory):
     bucket.mkdir(parents=True)
     with launch.running(data, []) as url:
         client.connect(url)
-        yield EarthEngineAssets(EarthEngineClient(launch.PROJECT, url)), bucket
+        connection = EarthEngineClient(launch.PROJECT, url)
+        yield EarthEngineAssets(connection), bucket
+        connection.close()
+        client.disconnect()
 
 
 def make(bucket, name, image):
