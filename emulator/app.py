@@ -115,6 +115,7 @@ class Emulator:
         # Imports and exports are scheduled apart (guides/processing_environments).
         self._workers = Workers(self._queue, exporter.runners(), options.concurrency)
         self._importers = Workers(self._queue, ingestion.runners(), options.concurrency)
+        self._store = store
         api = Api(self._catalogue, store, self._queue, exporter, ingestion, self._workers)
         stats = Method("emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False)
         self._faults = _faults(options.faults, api)
@@ -135,6 +136,7 @@ class Emulator:
             "requests": sum(requests.values()),
             "requests_by_method": requests,
             **self._queue.statistics(),
+            **self._store.statistics(),
             "images_by_collection": self._catalogue.images_by_collection(),
             "unreadable_scenes": self.scenes.unreadable,
         }
