@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared import second_copies
 from shared.domain import archive, copies, sidecars
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, File, State
 from shared.domain.copies import WITH_MASKS, WITH_NODATA, CannotBeCopied, Part
@@ -195,6 +196,8 @@ class Archiver:
             # The first copy has one value for masked pixels, which a valid one may have too.
             self._try_again(record, reason, WITH_MASKS, hopeless=record.layout == WITH_MASKS)
             return
+        folder = self._policy.drive
+        second = second_copies.put(files, folder, self._services) if folder else []
         if self._files(record) != list(files):
             self._try_again(record, "the copy was changed while it was compared")
             return
@@ -209,10 +212,13 @@ class Archiver:
         sidecar = self._services.objects.write(
             self._sidecar(record), text.encode(), "application/geo+json"
         )
+        if folder:
+            second.append(second_copies.put_text(sidecar, text, folder, self._services))
+        window = self._policy.undo_window
         self._services.assets.change(
             record.record_id,
             lambda x: archive.tombstone(
-                x, record.attempt, [*files, sidecar], text, self._policy.undo_window, self._now
+                x, record.attempt, [*files, sidecar], second, text, window, self._now
             ),
         )
 
@@ -237,6 +243,7 @@ class Archiver:
         services = self._services
         if stock.has(record):
             problem = stock.unchanged(record) or copy_problem(record, services)
+            problem = problem or second_copies.problem_of(record, services)
             if problem:
                 self._spare(record, problem, TELL)
                 return

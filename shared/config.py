@@ -35,6 +35,8 @@ PROJECT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
 #: https://cloud.google.com/storage/docs/buckets#naming
 BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+#: Ids of folders in Drive; Google says only that they are opaque.
+DRIVE_ID = re.compile(r"[A-Za-z0-9_-]+")
 OBJECT_PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 #: 30 days: a window in which nothing is freed, longer than anybody waits.
 MAX_UNDO_HOURS = 720
@@ -46,12 +48,16 @@ RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Settings:
-    """Where this process runs. `earth_engine_url` is None for Google's own."""
+    """Where this process runs. `earth_engine_url` is None for Google's own.
+
+    `drive_credentials` is a file with a user's OAuth credentials for Drive; None: the process's.
+    """
 
     stack: str
     project: str
     data: Path | None = None  # the embedded stack's folder
     earth_engine_url: str | None = None
+    drive_credentials: Path | None = None
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -73,7 +79,12 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise InvalidConfiguration(problems)
     url = environment.get("EARTH_ENGINE_URL")
-    return Settings(stack, project, Path(data) if data else None, url)
+    user = environment.get("VERDURE_DRIVE_CREDENTIALS")
+    if user and not Path(user).is_file():
+        raise InvalidConfiguration(
+            [f"VERDURE_DRIVE_CREDENTIALS is {user!r}, expected a file with a user's credentials"]
+        )
+    return Settings(stack, project, Path(data) if data else None, url, Path(user) if user else None)
 
 
 def read_run(path: Path) -> RunConfiguration:
@@ -213,6 +224,11 @@ def _archive_contradictions(policy: ArchivePolicy) -> list[str]:
         (
             OBJECT_PREFIX.fullmatch(policy.prefix),
             f"archive.prefix is {policy.prefix!r}, expected a folder such as verdure/masks",
+        ),
+        (
+            policy.drive is None or DRIVE_ID.fullmatch(policy.drive),
+            f"archive.drive is {policy.drive!r}, expected the id of a folder in Drive: the last "
+            "part of its address",
         ),
         (
             0 < policy.low <= policy.high < 1,

@@ -14,6 +14,9 @@ from shared.errors import AccessDenied, NotFound, Unavailable
 
 T = TypeVar("T")
 
+#: Reasons of a 403 that are no missing permission (https://cloud.google.com/storage/docs/json_api/v1/status-codes).
+PASSING = ("quotaExceeded", "rateLimitExceeded", "userRateLimitExceeded")
+
 
 def _translated(call: Callable[..., T]) -> Callable[..., T]:
     """Raise what a client's exception means for the work at hand."""
@@ -23,6 +26,8 @@ def _translated(call: Callable[..., T]) -> Callable[..., T]:
         try:
             return call(self, uri, *args)
         except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+            if any(x.get("reason") in PASSING for x in error.errors):
+                raise Unavailable(f"{uri}: {error.message}") from error
             raise AccessDenied(f"{uri}: {error.message}") from error
         except exceptions.NotFound as error:
             raise NotFound(f"{uri}: {error.message}") from error

@@ -215,9 +215,13 @@ def values(image):
 
 @pytest.fixture(scope="session")
 def earth_engine(tmp_path_factory):
-    """An Earth Engine for all tests that need none of their own: its folder and URL."""
+    """An Earth Engine for all tests that need none of their own: its folder and URL.
+
+    The account has no storage in Drive, as no service account has; a shared drive is there.
+    """
     data = tmp_path_factory.mktemp("earth-engine")
-    with launch.running(data, []) as url:
+    (data / "shared-drives" / "team").mkdir(parents=True)
+    with launch.running(data, [], "--drive-bytes", "0") as url:
         yield data, url
 
 
