@@ -238,9 +238,9 @@ def start_archive(tmp_path, earth_engine):
             else:
                 data, url = earth_engine
             running = Archive(Settings("embedded", launch.PROJECT, tmp_path, url), data)
+            exits.callback(running.close)
+            exits.callback(bootstrap.use, None)
             running.empty()
             yield running
-            bootstrap.use(None)
-            running.close()
 
     return start

@@ -20,7 +20,7 @@ from .conftest import BUCKET, MASKS, configuration
 @pytest.mark.parametrize(
     ("images", "assets", "factor", "max_bytes"),
     [
-        (60, 50, 1, 10**12),
+        (24, 20, 1, 10**12),
         pytest.param(600, 500, 2_500, 250 * 10**9 // 20, marks=pytest.mark.soak),
         # A mask of a whole tile has 90 MB at 20 m; of 1 km pixels it has 2,500 times fewer.
         pytest.param(3_000, 2_500, 2_500, 250 * 10**9 // 4, marks=pytest.mark.soak),
