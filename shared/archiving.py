@@ -74,8 +74,8 @@ class Archiver:
         leaving = services.assets.in_states(run.name, LEAVING)
         left = quota.less(len(leaving), sum(x.size_bytes for x in leaving))
         is_full = quota.is_above(self._policy.high) and left.is_above(self._policy.low)
-        if not is_full and self._policy.max_age_days is None:
-            return quota, []
+        if not is_full and (self._policy.max_age_days is None or leaving):
+            return quota, []  # for what is old all exports are read: not while others leave
         chosen = archive.to_choose(self.candidates(), leaving, quota, self._policy, self._now)
         if is_full and not chosen and not leaving:
             logger.error("the quota is nearly used up, and no asset of the run can leave")
@@ -333,6 +333,23 @@ class Archiver:
         self._services.assets.change(
             record.record_id, lambda x: archive.spare(x, reason, next_action, self._now)
         )
+
+
+def note_use(run: Run, image_ids: Iterable[str], services: Services) -> int:
+    """Note that a finished season has used the masks of some images, which then leave first.
+
+    Returns how many masks that are live were noted for the first time. Costs a listing of the
+    run's destination.
+    """
+    if (policy := run.configuration.archive) is None:
+        return 0
+    wanted, now = set(image_ids), services.now()
+    live = [x for x in Archiver(run, policy, services).candidates() if x.image_id in wanted]
+    used = [x for record in live if (x := archive.use(record, now))]
+    services.assets.add(used)
+    for record in used:  # those that were on record before
+        services.assets.change(record.record_id, lambda x: archive.use(x, now))
+    return len(used)
 
 
 def compared(

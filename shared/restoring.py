@@ -68,11 +68,9 @@ class Restorer:
         problem = copy_problem(record, self._services)
         if not problem or not record.second:
             return problem
+        if hopeless := second_copies.mended(record, self._services):
+            return f"{problem}; {hopeless}"
         logger.warning("brought back from Drive: %s", problem)
-        try:
-            second_copies.bring_back(record, self._services)
-        except PermanentError as error:
-            return f"{problem}; {error}"
         return ""
 
     def start(self) -> int:

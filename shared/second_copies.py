@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shared.domain import archive
 from shared.domain.archive import Asset, DriveFile, File
@@ -33,17 +32,20 @@ def problem_of(record: Asset, services: Services) -> str:
     return ""
 
 
-def bring_back(record: Asset, services: Services) -> Asset:
-    """Write the objects of a copy that are not as verified anew, from Drive; return the record.
+def mended(record: Asset, services: Services) -> str:
+    """Write the objects of a copy that are not as verified anew, from Drive.
 
-    Raises PermanentError where the second copy will not do either.
+    Returns why the second copy will not do either, or an empty string.
     """
-    mended = [
-        _brought_back(file, second, services)
-        for file, second in zip(record.files, record.second, strict=True)
-    ]
-    changed = services.assets.change(record.record_id, lambda x: archive.mend(x, mended))
-    return changed or replace(record, files=tuple(mended))
+    try:
+        files = [
+            _brought_back(file, second, services)
+            for file, second in zip(record.files, record.second, strict=True)
+        ]
+    except PermanentError as error:
+        return str(error)
+    services.assets.change(record.record_id, lambda x: archive.mend(x, files))
+    return ""
 
 
 def _brought_back(file: File, second: DriveFile, services: Services) -> File:

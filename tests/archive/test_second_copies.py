@@ -1,6 +1,7 @@
 """Second copies in Drive, through its own client: made, needed, and impossible."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -78,6 +79,31 @@ def test_what_cloud_storage_lost_comes_back_from_drive(start_team):
     assert [x.read_bytes() for x in objects_of(archive)] == [x.read_bytes() for x in second]
     now = values(record.asset_id)
     assert all((now[name] == before[name]).all() for name in now)
+
+
+def test_verify_mends_what_drive_has_still(start_team, tmp_path):
+    from typer.testing import CliRunner
+
+    from cli.archive import app
+
+    archive = start_team("team")
+    [record] = archive.records()
+    objects_of(archive)[0].unlink()
+    out = ["--out", str(tmp_path)]
+
+    def verify(*options):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cli.stacks.start", lambda *_: nullcontext(archive))
+            return CliRunner().invoke(app, ["verify", *options, *out])
+
+    broken = verify()
+    assert broken.exit_code == 1
+    assert "does not exist" in broken.output
+    assert "verdure archive verify --mend" in archive.records()[0].next_action
+    mended = verify("--mend")
+    assert (mended.exit_code, archive.records()[0].reason) == (0, "")
+    assert "1 copies checked, 0 with a problem" in mended.output
+    assert record.second == archive.records()[0].second
 
 
 def values_of_copy(record):
