@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -158,7 +157,7 @@ def _run_locally(
 
 def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
     begin = time.monotonic()
-    services = bootstrap.build(replace(read_settings(), stack=StackName.CLOUD))
+    services = bootstrap.build(read_settings(stack=StackName.CLOUD))
     with export_bars() as report:
         outcome = cloud.follow(services, register(wanted), report)
     records = services.ledger.exports(wanted.name)
@@ -201,7 +200,7 @@ def _ledger(out: Path, stack: StackName) -> Ledger:
                 [f"{out} has no run in it; name the folder of one with --out"]
             )
         return bootstrap.build(Settings(stack, PROJECT, out)).ledger
-    return bootstrap.build(replace(read_settings(), stack=stack)).ledger
+    return bootstrap.build(read_settings(stack=stack)).ledger
 
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:

@@ -40,7 +40,8 @@ def _google(settings: Settings) -> tuple[Ledger, Bus]:
     from shared.adapters.firestore import FirestoreLedger
     from shared.adapters.pubsub import PubSubBus
 
-    return FirestoreLedger(settings.project), PubSubBus(settings.project)
+    deployment = settings.deployment
+    return FirestoreLedger(settings.project, deployment), PubSubBus(settings.project, deployment)
 
 
 def _earth_engine(settings: Settings) -> EarthEngine:

@@ -1,7 +1,7 @@
 """Firestore as the ledger: collections `runs` and `exports`, a document a record.
 
-FIRESTORE_EMULATOR_HOST, if set, is the client's own affair. In the cloud, `waiting` needs a
-composite index on run, state, queued_at and export_id, all ascending.
+FIRESTORE_EMULATOR_HOST, if set, is the client's own affair. In the cloud, `waiting` needs the
+composite index of infra/ledger.tf.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,13 +33,15 @@ COMMIT_SIZE = 250
 class FirestoreLedger:
     """The ledger of the emulators and cloud stacks (see shared.services.Ledger)."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, database: str = "") -> None:
+        """Use a project's database of that name, or its default one."""
         self._project = project
+        self._database = database or None
 
     @cached_property
     def _client(self) -> firestore.Client:
         with credentials.needed():
-            return firestore.Client(self._project)
+            return firestore.Client(self._project, database=self._database)
 
     @property
     def _runs(self) -> firestore.CollectionReference:
