@@ -10,7 +10,7 @@ from shared.domain.exports import Export, State
 from shared.domain.images import FoundImage
 from shared.domain.runs import MASK_ALGORITHM, Run
 from shared.errors import PermanentError
-from shared.handler import log_context, logger, on_schedule
+from shared.handler import log_context, log_facts, logger, on_schedule
 from shared.services import Services
 
 
@@ -28,6 +28,8 @@ def find_images(services: Services) -> dict[str, int]:
                 counts["failed_runs"] += 1
                 continue
             counts["released"] += release(run, services)
+            share = services.earth_engine.quota_share(run.configuration.destination)
+            log_facts("asset quota in use", quota_share=round(share, 4))
     return counts
 
 

@@ -103,6 +103,12 @@ class EarthEngine(Protocol):
         (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels).
         """
 
+    def quota_share(self, asset_id: str) -> float:
+        """Return the share (0 to 1) of the quota of an asset's project that is in use: one request.
+
+        The quota is of assets and of bytes; the share is that of which more is used.
+        """
+
     def close(self) -> None:
         """Close connections; a later call opens them again."""
 

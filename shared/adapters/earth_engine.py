@@ -163,6 +163,13 @@ class EarthEngineClient:
         blank = {"run_key": None, "cloud_share": None, "valid_share": None}
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
 
+    @_translated
+    def quota_share(self, asset_id: str) -> float:
+        """Return the share of the quota of an asset's project that is in use: one request."""
+        self._initialize()
+        quota = ee.data.getAssetRootQuota(f"{asset_id.split('/assets/')[0]}/assets")
+        return max(float(x["usage"]) / x["limit"] for x in quota.values() if x["limit"])
+
     def close(self) -> None:
         """Close connections to a local server; a later call opens them again."""
         self._transport.close()

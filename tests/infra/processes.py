@@ -1,0 +1,73 @@
+"""Functions as Cloud Functions runs them: a functions-framework process each, one thread."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import requests
+
+from cli.google_emulators import HOST, free_port
+
+#: Seconds until a function listens, on a machine with other work.
+START_TIMEOUT = 90
+
+
+class FunctionProcess:
+    """One function's server process, which keeps its port when it is started again."""
+
+    def __init__(self, name, source, settings, log, python=sys.executable, port=None):
+        self.name, self.port = name, port or free_port()
+        self.url = f"http://{HOST}:{self.port}/"
+        self._command = [python, "-c", "from functions_framework._cli import _cli; _cli()"]
+        self._command += [f"--target={name}", f"--source={source / 'main.py'}"]
+        self._command += [f"--host={HOST}", f"--port={self.port}"]
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("VERDURE_", "PYTHON"))
+        }
+        # First on the path, or an installed copy of our packages would be served instead.
+        self._environment = {**inherited, "PYTHONPATH": str(source), **settings}
+        self._environment |= {"WORKERS": "1", "THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._source, self._log = source, Path(log)
+        self._process = None
+
+    def start(self):
+        """Start the process; `ready` tells when it listens."""
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._source,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # gunicorn's worker ends with its parent only as a group
+            )
+        return self
+
+    def ready(self):
+        """Wait until the process listens."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                requests.get(f"{self.url}robots.txt", timeout=5)
+            except requests.ConnectionError:
+                time.sleep(0.1)
+            else:
+                return self
+        raise AssertionError(f"{self.name} does not start: {self._log.read_text()[-2000:]}")
+
+    def kill(self):
+        """End the process as a machine that fails does."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def post(self, body=None, timeout=120):
+        """Post a body as JSON, or nothing, and return status and text."""
+        answer = requests.post(self.url, json=body, timeout=timeout)
+        return answer.status_code, answer.text
