@@ -149,6 +149,9 @@ class Pushes:
             pulled = subscriber.pull(subscription=path, max_messages=100, timeout=1)
         except DeadlineExceeded:
             return []
+        if ids := [x.ack_id for x in pulled.received_messages]:
+            # Seen, not taken: others may pull them at once.
+            subscriber.modify_ack_deadline(subscription=path, ack_ids=ids, ack_deadline_seconds=0)
         return [(topic, x.message.data, "see functions.log") for x in pulled.received_messages]
 
 

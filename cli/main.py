@@ -24,7 +24,8 @@ from shared.domain import exports
 from shared.domain.exports import FINAL, Export
 from shared.domain.runs import RunConfiguration, register
 from shared.errors import InvalidConfiguration
-from shared.services import Ledger
+from shared.messages import TOPICS
+from shared.services import Ledger, Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -108,7 +109,7 @@ def status(
 ) -> None:
     """Show how far each run is, and why images failed."""
     with errors_for_people():
-        ledger = _ledger(out, stack)
+        ledger = _services(out, stack).ledger
         runs = [_status_of(ledger, active.name) for active in ledger.active_runs()]
         if as_json:
             typer.echo(json.dumps(runs, indent=1))
@@ -123,15 +124,18 @@ def status(
 
 @app.command()
 def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> None:
-    """Queue every failed image again, once the cause is mended."""
+    """Queue every failed image and every dead letter again, once the cause is mended."""
     with errors_for_people():
-        ledger = _ledger(out, stack)
+        services = _services(out, stack)
+        ledger = services.ledger
         reopened = [
             _reopen(ledger, record)
             for active in ledger.active_runs()
             for record in ledger.exports(active.name)
         ]
         typer.echo(f"{sum(reopened)} images queued again")
+        sent = sum(services.bus.redrive(topic) for topic in TOPICS)
+        typer.echo(f"{sent} dead letters sent again")
 
 
 def _run_locally(
@@ -193,14 +197,14 @@ def _print_failures(entries: list[dict[str, str]]) -> None:
         )
 
 
-def _ledger(out: Path, stack: StackName) -> Ledger:
+def _services(out: Path, stack: StackName) -> Services:
     if stack is StackName.EMBEDDED:
         if not (out / "verdure.sqlite").exists():
             raise InvalidConfiguration(
                 [f"{out} has no run in it; name the folder of one with --out"]
             )
-        return bootstrap.build(Settings(stack, PROJECT, out)).ledger
-    return bootstrap.build(read_settings(stack=stack)).ledger
+        return bootstrap.build(Settings(stack, PROJECT, out))
+    return bootstrap.build(read_settings(stack=stack))
 
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:

@@ -66,6 +66,12 @@ class Bus(Protocol):
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish messages; on return they are safe, and will be delivered at least once."""
 
+    def redrive(self, topic: str) -> int:
+        """Publish every dead letter of a topic again, as it is, and return how many there were.
+
+        Stopped in between, a letter may be delivered and stay a dead letter; none is lost.
+        """
+
 
 @dataclass(frozen=True)
 class Task:

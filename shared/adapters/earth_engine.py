@@ -168,7 +168,8 @@ class EarthEngineClient:
         """Return the share of the quota of an asset's project that is in use: one request."""
         self._initialize()
         quota = ee.data.getAssetRootQuota(f"{asset_id.split('/assets/')[0]}/assets")
-        return max(float(x["usage"]) / x["limit"] for x in quota.values() if x["limit"])
+        shares = [float(x["usage"] / x["limit"]) for x in quota.values() if x["limit"]]
+        return max(shares, default=0.0)
 
     def close(self) -> None:
         """Close connections to a local server; a later call opens them again."""

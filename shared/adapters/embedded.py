@@ -251,6 +251,18 @@ class SqliteBus:
             )
             connection.execute("DELETE FROM messages WHERE message_id = ?", (delivery.message_id,))
 
+    def redrive(self, topic: str) -> int:
+        """Publish every dead letter of a topic again, in one transaction."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO messages (topic, data, published_at) SELECT topic, data, "
+                "strftime('%Y-%m-%dT%H:%M:%fZ') FROM dead_letters WHERE topic = ? "
+                "ORDER BY message_id",
+                (topic,),
+            )
+            connection.execute("DELETE FROM dead_letters WHERE topic = ?", (topic,))
+            return cursor.rowcount
+
     def dead_letters(self) -> list[tuple[str, bytes, str]]:
         """Return (topic, data, reason) of every dead letter."""
         query = "SELECT topic, data, reason FROM dead_letters ORDER BY message_id"
