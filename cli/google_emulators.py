@@ -146,7 +146,8 @@ class Pushes:
     ) -> list[tuple[str, bytes, str]]:
         path = subscriber.subscription_path(self.project, f"{topic}-dead")
         try:
-            pulled = subscriber.pull(subscription=path, max_messages=100, timeout=1)
+            # Connecting is part of the time: on a busy machine, a second of it.
+            pulled = subscriber.pull(subscription=path, max_messages=100, timeout=5)
         except DeadlineExceeded:
             return []
         if ids := [x.ack_id for x in pulled.received_messages]:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,8 @@ from rich.table import Table
 
 from cli import cloud, outputs, stacks
 from cli import demo as demo_run
+from cli import doctor as examination
+from cli import first_run as experiments
 from cli import model as model_commands
 from cli.drive import Outcome, drive
 from cli.people import errors_for_people
@@ -136,6 +139,61 @@ def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> N
         typer.echo(f"{sum(reopened)} images queued again")
         sent = sum(services.bus.redrive(topic) for topic in TOPICS)
         typer.echo(f"{sent} dead letters sent again")
+
+
+@app.command()
+def doctor(stack: Stack = StackName.CLOUD, as_json: Json = False) -> None:
+    """Look for what is wrong with a deployment, and say what mends it.
+
+    On the emulators stack, what EARTH_ENGINE_URL, FIRESTORE_EMULATOR_HOST and
+    PUBSUB_EMULATOR_HOST name is looked at.
+    """
+    with errors_for_people():
+        if stack is StackName.EMBEDDED:
+            raise InvalidConfiguration(["the embedded stack has nothing to look at but a file"])
+        findings = list(examination.examine(examination.of(read_settings(stack=stack))))
+        if as_json:
+            typer.echo(json.dumps([asdict(x) for x in findings], indent=1))
+        else:
+            _print_findings(findings)
+        if not all(x.fine for x in findings):
+            raise typer.Exit(1)
+
+
+@app.command("first-run")
+def first_run(
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            help="Bucket to try a COG-backed asset with; the question is left out without."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before exports are started.")
+    ] = False,
+    stack: Stack = StackName.CLOUD,
+) -> None:
+    """Ask the live service what its documentation leaves open; keep the answers in the ledger.
+
+    It starts some 15 exports of one pixel, and deletes what they made.
+    """
+    with errors_for_people():
+        settings = read_settings(stack=stack)
+        if not yes:
+            typer.confirm(f"Start 15 exports of one pixel in {settings.project}?", abort=True)
+        services = bootstrap.build(settings)
+        services.earth_engine.connect()
+        scene = experiments.Scene(examination.of(settings), services.ledger, bucket, services.now())
+        for answer in experiments.ask(scene):
+            typer.echo(f"{answer.name}: {answer.sentence}")
+
+
+def _print_findings(findings: list[examination.Finding]) -> None:
+    for finding in findings:
+        mark = "[green]ok   [/]" if finding.fine else "[red]wrong[/]"
+        console.print(f"{mark} {finding.what}: {finding.found}", highlight=False)
+        if not finding.fine:
+            console.print(f"      [bold]{finding.mend}[/]", highlight=False, soft_wrap=True)
 
 
 def _run_locally(

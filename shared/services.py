@@ -59,6 +59,12 @@ class Ledger(Protocol):
     def count_by_state(self, run: str) -> dict[str, int]:
         """Return the number of exports in each state that occurs."""
 
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service (see cli/first_run.py): JSON by name."""
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+
 
 class Bus(Protocol):
     """Where facts are published."""
@@ -108,6 +114,9 @@ class EarthEngine(Protocol):
         Returns, by image id and for those that exist: `run_key`, `bands`, `crs`, `scale`
         (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels).
         """
+
+    def connect(self) -> None:
+        """Connect now, which any call does by itself."""
 
     def quota_share(self, asset_id: str) -> float:
         """Return the share (0 to 1) of the quota of an asset's project that is in use: one request.

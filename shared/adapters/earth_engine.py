@@ -164,6 +164,11 @@ class EarthEngineClient:
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
 
     @_translated
+    def connect(self) -> None:
+        """Initialise the client now, which any call does by itself."""
+        self._initialize()
+
+    @_translated
     def quota_share(self, asset_id: str) -> float:
         """Return the share of the quota of an asset's project that is in use: one request."""
         self._initialize()

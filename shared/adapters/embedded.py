@@ -39,6 +39,7 @@ CREATE TRIGGER IF NOT EXISTS export_added AFTER INSERT ON exports
     BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
 CREATE TRIGGER IF NOT EXISTS export_changed AFTER UPDATE ON exports
     BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     message_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT, data BLOB, published_at TEXT,
     deliveries INTEGER DEFAULT 0, not_before REAL DEFAULT 0);
@@ -170,6 +171,15 @@ class SqliteLedger:
         """Return the number of exports in each state that occurs."""
         query = "SELECT state, COUNT(*) FROM exports WHERE run = ? GROUP BY state"
         return {state: int(count) for state, count in self._database.rows(query, run)}
+
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service: JSON by name."""
+        return dict(self._database.rows("SELECT name, value FROM settings ORDER BY name"))  # type: ignore[arg-type]
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def writes(self) -> dict[str, int]:
         """Return how often records of each kind were written: the ledger's own log."""

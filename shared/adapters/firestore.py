@@ -51,6 +51,10 @@ class FirestoreLedger:
     def _exports(self) -> firestore.CollectionReference:
         return self._client.collection("exports")
 
+    @property
+    def _settings(self) -> firestore.CollectionReference:
+        return self._client.collection("settings")
+
     def add_run(self, run: Run) -> None:
         """Make this version of a run the ACTIVE one, and its other versions SUPERSEDED."""
         current = [x for x in self.active_runs() if x.name == run.name]
@@ -161,6 +165,14 @@ class FirestoreLedger:
             for state in State
         }
         return {state: count for state, count in counts.items() if count}
+
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service: JSON by name."""
+        return {x.id: x.get("value") for x in self._settings.stream()}
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+        self._settings.document(name).set({"value": value})
 
     def _of_run(self, run: str) -> Any:
         return self._exports.where(filter=FieldFilter("run", "==", run))
