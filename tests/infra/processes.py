@@ -53,7 +53,7 @@ class FunctionProcess:
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 requests.get(f"{self.url}robots.txt", timeout=5)
-            except requests.ConnectionError:
+            except requests.RequestException:  # not there yet, or busy
                 time.sleep(0.1)
             else:
                 return self

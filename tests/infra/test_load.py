@@ -72,7 +72,7 @@ class Deployment:
         """Do what Cloud Scheduler does, which minds no failure: there is a next time."""
         try:
             return self.processes[function].post()[0]
-        except requests.ConnectionError:
+        except requests.RequestException:
             return None
 
     def counts(self):
