@@ -101,6 +101,9 @@ class Pushes:
 
     project: str
     functions: tuple[Function, ...]
+    #: Seconds for an answer to a push. The emulator also waits so long before it delivers again
+    #: what was under way to a process that was killed.
+    ack_deadline_seconds: int = 600
 
     def subscribe(self, function: Function, endpoint: str) -> None:
         """Have a topic's messages pushed to an endpoint."""
@@ -120,7 +123,7 @@ class Pushes:
                     "name": subscriber.subscription_path(self.project, function.name),
                     "topic": topic,
                     "push_config": {"push_endpoint": endpoint},
-                    "ack_deadline_seconds": 600,
+                    "ack_deadline_seconds": self.ack_deadline_seconds,
                     "retry_policy": {
                         "minimum_backoff": Duration(seconds=shortest),
                         "maximum_backoff": Duration(seconds=longest),

@@ -70,7 +70,6 @@ resource "google_artifact_registry_repository" "images" {
 resource "google_cloudfunctions2_function" "function" {
   for_each = local.functions
 
-  #checkov:skip=CKV2_GCP_10:Invoked over HTTPS only; gen2 has no security level to set
   name        = each.value.resource
   location    = var.region
   description = each.value.topic != null ? "Takes ${each.value.topic}" : "Called at ${each.value.schedule}"

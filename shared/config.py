@@ -31,6 +31,7 @@ SENTINEL_2_BANDS = (
 )
 
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
+COLLECTION_ID = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)*")
 DEPLOYMENT = re.compile(r"[a-z][a-z0-9-]{2,11}[a-z0-9]")  # infra/variables.tf, `name`
 RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
@@ -163,6 +164,11 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         (
             ASSET_ID.fullmatch(run.destination),
             f"destination is {run.destination!r}, expected projects/PROJECT/assets/FOLDER",
+        ),
+        (
+            COLLECTION_ID.fullmatch(run.collection),
+            f"collection is {run.collection!r}, expected an id such as COPERNICUS/S2_HARMONIZED "
+            "or projects/PROJECT/assets/COLLECTION",
         ),
         (
             run.days_before >= 0 and run.days_after >= 0,

@@ -53,12 +53,12 @@ def configuration(destination, slots):
 class Deployment:
     """Everything that a deployment runs, on this machine."""
 
-    def __init__(self, folder, url, retry_seconds):
+    def __init__(self, folder, url, retry_seconds, ack_seconds):
         self.settings = Settings("emulators", launch.PROJECT, None, url)
         self.services = bootstrap.build(self.settings)
         self.database = firestore.Client(launch.PROJECT)
         functions = [replace(x, retry_seconds=retry_seconds) for x in read_pipeline().values()]
-        self.pushes = Pushes(launch.PROJECT, tuple(x for x in functions if x.topic))
+        self.pushes = Pushes(launch.PROJECT, tuple(x for x in functions if x.topic), ack_seconds)
         environment = {"VERDURE_STACK": "emulators", "VERDURE_PROJECT": launch.PROJECT}
         environment["EARTH_ENGINE_URL"] = url
         self.processes = {
@@ -80,14 +80,14 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder, images, retry_seconds, options):
+def deployed(folder, images, retry_seconds, ack_seconds, options):
     publish_models(folder / "earth-engine")
     scenes = write_metadata_only(folder / "scenes", images)
     with ExitStack() as exits:
         url = exits.enter_context(
             launch.running(folder / "earth-engine", [scenes], "--metadata-only", *options)
         )
-        deployment = Deployment(folder, url, retry_seconds)
+        deployment = Deployment(folder, url, retry_seconds, ack_seconds)
         for process in deployment.processes.values():
             exits.callback(process.kill)
         for process in deployment.processes.values():
@@ -157,9 +157,10 @@ def poison(deployment, run):
     return encode(message), mend
 
 
-def prove(folder, images, slots, period, retry_seconds, seconds):
+def prove(folder, images, slots, period, retry_seconds, ack_seconds, seconds):
     """Run it all; return what was counted."""
-    with deployed(folder, images, retry_seconds, ["--concurrency", "2"]) as deployment:
+    options = ["--concurrency", "2"]
+    with deployed(folder, images, retry_seconds, ack_seconds, options) as deployment:
         run = register(configuration("masks", slots))
         deployment.services.ledger.add_run(run)
         begin = time.monotonic()
@@ -194,14 +195,14 @@ def _buried(deployment, data):
 
 def test_a_few_images_with_kills_and_a_poison_message(firestore_and_pubsub, tmp_path):
     # Five deliveries within 12 s: longer than a start, on a machine with other work too.
-    counted = prove(tmp_path, 8, 8, period=1, retry_seconds=(1, 5), seconds=120)
+    counted = prove(tmp_path, 8, 8, 1, retry_seconds=(1, 5), ack_seconds=10, seconds=120)
     assert sum(counted["killed"].values()) >= 2
 
 
 @pytest.mark.soak
 def test_two_thousand_images_with_a_kill_every_ten_seconds(firestore_and_pubsub, tmp_path):
     # Five deliveries within 30 s, not 150: the poison is to be given up within the test.
-    counted = prove(tmp_path, 2000, 500, period=10, retry_seconds=(2, 20), seconds=3600)
+    counted = prove(tmp_path, 2000, 500, 10, retry_seconds=(2, 20), ack_seconds=60, seconds=3600)
     assert set(counted["killed"]) == set(main.__all__)
     out = ROOT / "out" / "load.json"
     out.parent.mkdir(exist_ok=True)
