@@ -22,15 +22,18 @@ class FunctionProcess:
     def __init__(self, name, source, settings, log, python=sys.executable, port=None):
         self.name, self.port = name, port or free_port()
         self.url = f"http://{HOST}:{self.port}/"
-        self._command = [python, "-c", "from functions_framework._cli import _cli; _cli()"]
-        self._command += [f"--target={name}", f"--source={source / 'main.py'}"]
-        self._command += [f"--host={HOST}", f"--port={self.port}"]
+        # As `functions-framework` starts gunicorn, but for one thread that waits on no silent
+        # connection: on Cloud Run a proxy before it keeps those, and sends one request at a time.
+        self._command = [python, "-m", "gunicorn", f"--bind={HOST}:{self.port}", "--timeout=0"]
+        self._command += ["--workers=1", "--worker-class=gthread", "--threads=1"]
+        self._command += [f"functions_framework:create_app('{name}', '{source / 'main.py'}')"]
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("VERDURE_", "PYTHON"))
         }
         # First on the path, or an installed copy of our packages would be served instead.
         self._environment = {**inherited, "PYTHONPATH": str(source), **settings}
-        self._environment |= {"WORKERS": "1", "THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        self._environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        self._environment["PYTHONUNBUFFERED"] = "1"  # or what a killed process logged is lost
         self._source, self._log = source, Path(log)
         self._process = None
 
