@@ -29,7 +29,7 @@ check: .venv/dev ## Lint, formatting, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/dev ## Measure against baselines, all or ONLY=name; writes out/bench.json
+bench: .venv/bench ## Measure against baselines, all or ONLY=name; writes out/bench.json
 	$(BIN)/python -m benchmarks $(ONLY)
 
 docs: .venv/dev ## Make the table of algorithms in docs/emulator.md anew
@@ -57,6 +57,10 @@ clean: ## Remove .venv and out
 .venv/local: requirements.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
+	@touch $@
+
+.venv/bench: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,clouds]'
 	@touch $@
 
 .venv/dev: .venv/local

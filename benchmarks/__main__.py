@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    cloud_mask,
     cold_import,
     emulator_forest,
     emulator_full_tile,
@@ -33,6 +34,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "emulator_median": emulator_reducers.median,
     "emulator_regression": emulator_reducers.regression,
     "emulator_full_tile": emulator_full_tile.full_tile,
+    "mask_seconds_per_megapixel": cloud_mask.seconds_per_megapixel,
+    "mask_graph_bytes": cloud_mask.graph_bytes,
 }
 OUT = Path("out/bench.json")
 

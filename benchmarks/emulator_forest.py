@@ -1,5 +1,6 @@
 """How fast the emulator applies a random forest, beside scikit-learn on the same pixels."""
 
+import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,7 @@ class Catalogue:
     """One image and one classifier."""
 
     def __init__(self, image: StoredImage, classifier: Mapping[str, Any]) -> None:
-        self._image, self._classifier = image, classifier
+        self._image, self._classifier = image, json.dumps(classifier)
 
     def image(self, asset_id: str) -> StoredImage | None:
         """Return the image."""
@@ -115,7 +116,7 @@ class Catalogue:
     def table(self, asset_id: str) -> Sequence[Mapping[str, Any]] | None:
         """There is none."""
 
-    def classifier(self, asset_id: str) -> Mapping[str, Any] | None:
+    def classifier(self, asset_id: str) -> str | None:
         """Return the classifier."""
         return self._classifier
 

@@ -110,7 +110,7 @@ def run(
 def status(
     out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
 ) -> None:
-    """Show how far each run is, and why images failed."""
+    """Show how far each run is, how many masks are to be made again, and why images failed."""
     with errors_for_people():
         ledger = _services(out, stack).ledger
         runs = [_status_of(ledger, active.name) for active in ledger.active_runs()]
@@ -122,6 +122,8 @@ def status(
             for state, count in entry["states"].items():
                 rows.add_row(state, str(count))
             console.print(rows)
+            if entry["stale"]:
+                console.print(f"{entry['stale']} masks are stale: they will be made again")
             _print_failures(entry["failures"])
 
 
@@ -267,7 +269,12 @@ def _services(out: Path, stack: StackName) -> Services:
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:
     records = ledger.exports(name)
-    return {"run": name, "states": ledger.count_by_state(name), "failures": failures(records)}
+    return {
+        "run": name,
+        "states": ledger.count_by_state(name),
+        "stale": sum(record.is_stale for record in records),
+        "failures": failures(records),
+    }
 
 
 def _reopen(ledger: Ledger, record: Export) -> bool:

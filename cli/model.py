@@ -2,18 +2,18 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.people import errors_for_people
-from cli.progress import bars, console
+from cli.people import errors_for_people, tell
+from cli.progress import bars
 from emulator import client, launch
 from emulator.launch import PROJECT
-from shared.domain.runs import MaskParameters
+from emulator.scenes.load import load_scenes
 from shared.errors import AccessDenied, InvalidConfiguration
 
 app = typer.Typer(no_args_is_help=True, help="Build, judge, publish and apply the cloud models.")
@@ -25,39 +25,54 @@ Scenes = Annotated[
 ]
 
 
+def track(what: str) -> Callable[[list[Any]], Iterable[Any]]:
+    """Return a function that shows how far a list has been worked through."""
+
+    def shown(items: list[Any]) -> Iterable[Any]:
+        with bars() as progress:
+            yield from progress.track(items, description=what)
+
+    return shown
+
+
 @app.command("apply")
 def apply_model(
     scenes: Scenes,
     out: Annotated[Path, typer.Option("--out", help="Folder for the masks.")],
+    models: Annotated[
+        Path | None, typer.Option(help="Folder that build wrote; without, the project's models.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Mask every image of scene folders: <image id>_class.tif and <image id>_probability.tif.
 
     Class: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud; probability of cloud in per cent;
     255 where there are no data. Thirteen bands are used, or B2 B3 B4 B8 B11 B12 where there are
-    no others.
+    no others. Each file says in its tags which model and inputs made it, and what it had to do
+    without. Images that cannot be masked are named, the others done; then the exit code is 1.
     """
-    from model.apply import apply
+    from model.apply import Using, apply
+    from model.files import usable_models
 
-    def track(images: list[Any]) -> Iterable[Any]:
-        with bars() as progress:
-            yield from progress.track(images, description="Images masked")
-
-    with (
-        errors_for_people(),
-        tempfile.TemporaryDirectory() as data,
-        launch.running(Path(data), scenes) as url,
-    ):
-        client.connect(url)
-        applied = apply(scenes, out, ROOT, MaskParameters(), track)
+    with errors_for_people():
+        using = Using(usable_models(models) if models else usable_models(), ROOT)
+        parts = [part for folder in scenes for part in load_scenes(folder)]
+        with (
+            tempfile.TemporaryDirectory() as data,
+            launch.running(Path(data), scenes) as url,
+        ):
+            client.connect(url)
+            applied = apply(parts, out, using, track("Images masked"))
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in applied], indent=1))
     for one in applied:
         if one.problem:
-            console.print(f"[red]Error:[/] {one.image_id}: {one.problem}", highlight=False)
+            tell(": ".join(filter(None, (one.image_id, one.problem))))
         elif not as_json:
             background = f"background of {one.background_images} images"
             typer.echo(f"{one.image_id}: {one.model}, {len(one.inputs)} inputs, {background}")
+            for fallback in one.fallbacks:
+                typer.echo(f"  {fallback}")
     if any(one.problem for one in applied):
         raise typer.Exit(1)
 
@@ -65,33 +80,92 @@ def apply_model(
 @app.command()
 def build(
     name: Annotated[str, typer.Argument(help="cloud-13 or cloud-6")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the model's two files.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model and its report.")],
     labels: Annotated[
-        list[Path] | None, typer.Option("--labels", help="Table of labelled pixels (CSV).")
+        list[Path] | None,
+        typer.Option(help="Labelled pixels: a CSV, or the HDF5 of Hollstein et al. 2016."),
+    ] = None,
+    scenes: Annotated[
+        list[Path] | None, typer.Option(help="Scene folder to sample; needs a --reference.")
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rasters of classes, <image id>*.tif, of the --scenes in this place."),
+    ] = None,
+    synthetic: Annotated[
+        list[str] | None, typer.Option(help="Kind of synthetic region to write and sample.")
     ] = None,
     simulated: Annotated[int, typer.Option(help="Simulated pixels to train on as well.")] = 200_000,
-    trees: Annotated[int, typer.Option(help="Trees of the forest.")] = 48,
+    per_class: Annotated[
+        int, typer.Option(help="Pixels of each class of each scene at most; simulated ones apart.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed chooses other pixels.")] = 1,
+    purpose: Annotated[
+        str, typer.Option(help="What the cut-off is chosen for: vegetation, composite, balanced.")
+    ] = "vegetation",
+    cost_ratio: Annotated[
+        float | None,
+        typer.Option(help="Instead of a purpose: clear pixels lost as bad as one cloud missed."),
+    ] = None,
+    trees: Annotated[int, typer.Option(min=1, help="Trees of the forest.")] = 48,
+    work: Annotated[
+        Path, typer.Option(help="Keeps what was sampled: a stopped build goes on.")
+    ] = Path("out/sampled"),
 ) -> None:
-    """Learn a model from labelled and simulated pixels, judged on scenes it has not seen."""
+    """Learn a model from labelled and simulated pixels, judged on scenes it has not seen.
+
+    Writes NAME.json, NAME.trees.gz and NAME.report.json. A CSV has a pixel a line: scene, class
+    (0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud, or these names), the bands as TOA
+    reflectance and, where known, the background as was_B2, was_B4, was_B8, was_B11. Scene folders
+    are sampled on the emulator by the graphs of the mask; reference rasters hold 0 to 4, and 255
+    where nothing is known.
+    """
     from model.build import UnusableSamples
     from model.forest import ForestSize
-    from model.labels import read_csv
-    from model.simulated import simulated as simulate
-    from model.train import BANDS, usable
-    from model.train import build as build_model
+    from model.purposes import purpose_of
+    from model.sampling import Choice
+    from model.sources import Wanted, gather
+    from model.train import BANDS, build_with_report
 
     with errors_for_people():
         if name not in BANDS:
             raise InvalidConfiguration([f"NAME is {name!r}, expected {' or '.join(BANDS)}"])
+        if len(scenes or []) != len(reference or []):
+            raise InvalidConfiguration(
+                [
+                    f"--scenes is given {len(scenes or [])} times and --reference "
+                    f"{len(reference or [])} times; each scene folder needs its own"
+                ]
+            )
+        wanted = Wanted(
+            labels=tuple(labels or []),
+            scenes=tuple(zip(scenes or [], reference or [], strict=True)),
+            synthetic=tuple(synthetic or []),
+            simulated=simulated,
+            choice=Choice(per_class, seed),
+            work=work,
+        )
+        chosen = purpose_of(purpose, cost_ratio)
         try:
-            parts = [read_csv(path) for path in labels or []]
-            parts += [simulate(simulated, 1)] if simulated else []
-            used = [f"{simulated:,} simulated pixels (model.simulate, seed 1)"] * bool(simulated)
-            text = ", ".join([*map(str, labels or []), *used])
-            built = build_model(name, usable(parts, name), ForestSize(trees=trees), text, out)
+            samples, text = gather(wanted, BANDS[name], track("Blocks sampled"))
+            size = ForestSize(trees=trees)
+            report = build_with_report(name, samples, size, text, out, chosen)
         except UnusableSamples as problem:
             raise InvalidConfiguration([str(problem)]) from problem
-    typer.echo(json.dumps({"model": built.model.asset_name, **built.scores}, indent=1))
+    shown = ("model", "trained_on", "purpose", "cutoffs", "scores")
+    typer.echo(json.dumps({key: report[key] for key in shown}, indent=1))
+
+
+@app.command("build-original")
+def build_original(
+    work: Annotated[Path, typer.Option("--work", help="Folder that keeps what is finished.")],
+    out: Annotated[Path, typer.Option("--out", help="File of the table (JSON).")],
+) -> None:
+    """Learn the table of preset original from synthetic regions: minutes; goes on if stopped."""
+    from model.original import build as learn
+
+    with errors_for_people():
+        learn(work, out)
 
 
 @app.command()

@@ -59,10 +59,14 @@ def _succeeded(records: Sequence[Export]) -> list[Export]:
 def _write_image(configuration: RunConfiguration, record: Export, out: Path) -> None:
     name = record.image_id
     quicklook = out / "quicklooks" / f"{name}.png"
+    cog = out / "masks" / f"{name}.tif"
     if quicklook.exists():  # written last: an interrupted command goes on where it was
-        return
+        with rasterio.open(cog) as written:
+            if written.tags().get("run_key") == record.export_id:
+                return
+        quicklook.unlink()  # of a mask that was made again
     classes, colours, grid = _pixels(configuration, name)
-    _write_cog(classes, grid, record, out / "masks" / f"{name}.tif")
+    _write_cog(classes, grid, record, cog)
     draft = quicklook.with_suffix(".draft.png")
     _draw(classes, colours, f"{record.sensed_at:%Y-%m-%d %H:%M} UTC  {name}").save(draft)
     draft.replace(quicklook)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from rich.markup import escape
 
 from cli import stacks
 from cli.google_emulators import EmulatorsMissing
@@ -24,5 +25,10 @@ def errors_for_people() -> Iterator[None]:
         code, message = 1, str(error)
     else:
         return
-    console.print(f"[red]Error:[/] {message}", highlight=False)
+    tell(message)
     raise typer.Exit(code)
+
+
+def tell(problem: str) -> None:
+    """Print what is wrong as it is: long paths stay whole, and brackets are no markup."""
+    console.print(f"[red]Error:[/] {escape(problem)}", highlight=False, soft_wrap=True)

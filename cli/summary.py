@@ -43,7 +43,11 @@ def summarize(
     ledger_writes: Mapping[str, int] | None = None,
     dead_letters: int = 0,
 ) -> Summary:
-    """Return the summary of a run, with the Earth Engine emulator's statistics if there are."""
+    """Return the summary of a run, with the Earth Engine emulator's statistics if there are.
+
+    Records that others have superseded are history, and do not count.
+    """
+    records = [record for record in records if record.state is not State.SUPERSEDED]
     states = Counter(record.state for record in records)
     counted, writes = statistics or {}, ledger_writes or {}
     return Summary(

@@ -8,10 +8,15 @@ from emulator.assets import documents
 from emulator.assets.buckets import Buckets
 from emulator.assets.store import Asset, AssetStore, not_found
 from emulator.clock import NEVER, timestamp, to_milliseconds
+from emulator.scenes.catalogued import PROBABILITY_COLLECTION
+from emulator.scenes.cloud_score import CLOUD_SCORE_COLLECTION
 from emulator.stored import StoredCollection, StoredImage
 
 PUBLIC_ROOT = "projects/earthengine-public/assets/"
 DAY_MS = 86_400_000
+
+#: Products of Sentinel-2 images that come late or never: the collections are there in any case.
+COMPANIONS = (PROBABILITY_COLLECTION, CLOUD_SCORE_COLLECTION)
 
 
 class PublicCollection:
@@ -63,8 +68,9 @@ class Catalogue:
         return image if image and image.available_after <= self._age_in_days() else None
 
     def _public_collection(self, name: str) -> StoredCollection | None:
-        images = self._collections.get(name)
-        return images and images.after(self._age_in_days())
+        if images := self._collections.get(name):
+            return images.after(self._age_in_days())
+        return StoredCollection(()) if name in COMPANIONS else None
 
     def _age_in_days(self) -> float:
         return (to_milliseconds(timestamp()) - self._started) / DAY_MS
@@ -74,8 +80,8 @@ class Catalogue:
         folder = self._assets.folder(asset_id, "TABLE")
         return documents.read_table(folder) if folder else None
 
-    def classifier(self, asset_id: str) -> Mapping[str, Any] | None:
-        """Return a classifier asset, or None where there is none."""
+    def classifier(self, asset_id: str) -> str | None:
+        """Return a classifier asset as JSON text, or None where there is none."""
         folder = self._assets.folder(asset_id, "CLASSIFIER")
         return documents.read_classifier(folder) if folder else None
 

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import GroupKFold
 
 from model.forest import ForestSize, fit, probabilities, to_text
+from model.purposes import Purpose
 from model.samples import Array, Samples
 from shared.domain.classes import CLASS_NAMES, CLOUD, CLOUDY, THIN
 from shared.earth.features import names
@@ -89,6 +90,7 @@ def write(
     cutoffs: dict[str, float],
     trained_on: str,
     folder: Path,
+    purpose: Purpose,
 ) -> CloudModel:
     """Learn from all pixels, write the model's two files and return it."""
     features = names(bands)
@@ -102,6 +104,7 @@ def write(
         "class_names": CLASS_NAMES,
         "calibration": calibration,
         "cutoffs": cutoffs,
+        "purpose": asdict(purpose),
         "trees": size.trees,
         "leaves": size.leaves,
         "trained_on": trained_on,

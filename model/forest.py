@@ -12,6 +12,10 @@ from shared.domain.classes import CLASS_NAMES
 Array = np.ndarray[Any, Any]
 
 
+#: Pixels that a tree learns from at most: more make its few hundred leaves no better, but slow.
+PIXELS_A_TREE = 60_000
+
+
 @dataclass(frozen=True)
 class ForestSize:
     """How large a forest is: what it costs on Earth Engine grows with both."""
@@ -29,6 +33,7 @@ def fit(rows: Array, classes: Array, size: ForestSize, seed: int = 0) -> RandomF
         min_samples_leaf=size.least,
         max_features="sqrt",
         class_weight="balanced",
+        max_samples=min(len(rows), PIXELS_A_TREE),
         n_jobs=2,
         random_state=seed,
     )

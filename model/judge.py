@@ -1,5 +1,7 @@
 """How well masks do: scores of pixels, by kind, with every scene counted by itself."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,11 @@ def confusion(found: Array, truth: Array) -> Array:
     table = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), int)
     np.add.at(table, (truth, found), 1)
     return table
+
+
+def plain(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return scores as JSON has them: null where there is no pixel to score."""
+    return {k: None if math.isnan(v) else round(float(v), 4) for k, v in values.items()}
 
 
 def _ratio(a: int, b: int) -> float:

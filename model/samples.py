@@ -10,6 +10,9 @@ from model.features import feature_rows
 
 Array = np.ndarray[Any, Any]
 
+#: What a TOA reflectance can be: glint and clouds in low sun exceed 1, digital numbers exceed 3.
+LEAST, GREATEST = -0.2, 3.0
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -37,6 +40,21 @@ class Samples:
             self.classes[chosen],
             self.scenes[chosen],
         )
+
+    def thinned(self, most: int, seed: int) -> "Samples":
+        """Return at most so many pixels of each class of each scene, chosen at random."""
+        return self[stratified(self.classes, self.scenes, most, seed)]
+
+
+def stratified(classes: Array, scenes: Array, most: int, seed: int) -> Array:
+    """Return the places of at most so many pixels of each class of each scene, in order."""
+    order = np.random.default_rng(seed).permutation(len(classes))
+    _, kinds = np.unique(scenes, return_inverse=True)
+    kinds = kinds * (int(classes.max(initial=0)) + 1) + classes.astype(int)
+    # Of pixels in random order, those of a kind together: each one's place among its kind.
+    order = order[np.argsort(kinds[order], kind="stable")]
+    firsts = np.searchsorted(kinds[order], kinds[order], side="left")
+    return np.sort(order[np.arange(len(order)) - firsts < most])
 
 
 def joined(parts: Sequence[Samples]) -> Samples:

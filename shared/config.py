@@ -17,18 +17,19 @@ import shapely
 import shapely.validation
 import yaml
 
-from shared.domain.runs import MAX_QUEUED_TASKS, RunConfiguration
+from shared.domain.runs import (
+    INPUTS,
+    MAX_QUEUED_TASKS,
+    PRESETS,
+    MaskParameters,
+    RunConfiguration,
+)
 from shared.errors import InvalidConfiguration
 
 STACKS = ("embedded", "emulators", "cloud")
 
 #: Google Cloud project ids; others the Earth Engine client takes for legacy asset roots.
 PROJECT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
-
-#: Bands of Sentinel-2 L1C in Earth Engine (catalogue page of COPERNICUS/S2_HARMONIZED).
-SENTINEL_2_BANDS = (
-    *("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12"),
-)
 
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
 COLLECTION_ID = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)*")
@@ -147,11 +148,6 @@ def _with_value(message: str, content: dict[str, Any]) -> str:
 def _contradictions(run: RunConfiguration) -> list[str]:
     """Return a sentence for each value that has the right type and makes no sense."""
     mask, limits = run.mask, run.limits
-    band_hints = {
-        band: difflib.get_close_matches(band, SENTINEL_2_BANDS, 1)
-        for band in mask.bands
-        if band not in SENTINEL_2_BANDS
-    }
     checks = [
         (
             RUN_NAME.fullmatch(run.name),
@@ -176,15 +172,19 @@ def _contradictions(run: RunConfiguration) -> list[str]:
             "expected 0 or more",
         ),
         (
-            not band_hints,
-            "; ".join(
-                f"mask.bands: unknown band {band}"
-                + (f", did you mean {near[0]}?" if near else f", known: {SENTINEL_2_BANDS}")
-                for band, near in band_hints.items()
-            ),
+            mask.preset in PRESETS,
+            f"mask.preset is {mask.preset!r}, expected {' or '.join(PRESETS)}",
         ),
-        (mask.bands, "mask.bands is empty, expected at least one band"),
-        (mask.preset == "default", f"mask.preset is {mask.preset!r}, expected 'default'"),
+        (
+            set(mask.inputs) <= set(INPUTS) and len(set(mask.inputs)) == len(mask.inputs),
+            f"mask.inputs is {list(mask.inputs)}, expected some of {', '.join(INPUTS)}, each once, "
+            "or none: []",
+        ),
+        (
+            not (ignored := _ignored(mask)),
+            f"mask.{', mask.'.join(ignored)}: preset {mask.preset} has rules of its own; "
+            "leave it out",
+        ),
         (
             10 <= mask.scale <= 1000,
             f"mask.scale is {mask.scale}, expected 10 to 1000 metres",
@@ -213,6 +213,14 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         ),
     ]
     return [problem for fine, problem in checks if not fine]
+
+
+def _ignored(mask: MaskParameters) -> list[str]:
+    """Return the parameters that were changed and that the preset does not look at."""
+    if mask.preset != "original":
+        return []
+    usual = MaskParameters(preset=mask.preset, scale=mask.scale)
+    return [x.name for x in fields(mask) if getattr(mask, x.name) != getattr(usual, x.name)]
 
 
 def _geometry(value: Any, folder: Path, key: str) -> dict[str, Any] | str:

@@ -112,7 +112,8 @@ class EarthEngine(Protocol):
         """Look at the outputs themselves: one request, whatever their number.
 
         Returns, by image id and for those that exist: `run_key`, `bands`, `crs`, `scale`
-        (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels).
+        (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels),
+        `background_images`, and `<input>_present` (1 or 0) for each of shared.domain.runs.INPUTS.
         """
 
     def connect(self) -> None:

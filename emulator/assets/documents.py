@@ -26,7 +26,6 @@ def write_classifier(folder: Path, classifier: Mapping[str, Any]) -> None:
     (folder / CLASSIFIER).write_text(json.dumps(classifier))
 
 
-def read_classifier(folder: Path) -> dict[str, Any]:
-    """Return a trained classifier."""
-    document: dict[str, Any] = json.loads((folder / CLASSIFIER).read_text())
-    return document
+def read_classifier(folder: Path) -> str:
+    """Return a trained classifier as JSON text."""
+    return (folder / CLASSIFIER).read_text()

@@ -5,6 +5,7 @@ and which classifiers can be exported.
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -38,6 +39,7 @@ CLASS_MODES = ("CLASSIFICATION", "PROBABILITY", "MULTIPROBABILITY")
 EXPORTABLE = ("smileRandomForest", "smileCart", "decisionTree", "decisionTreeEnsemble")
 
 MAX_TREES = 10_000  # of a forest; ours
+KEPT = 4  # classifiers of assets in memory, each some megabytes
 CLASS_NUMBER = PixelType("int", -(2**31), 2**31 - 1)
 NO_LIMIT = None  # of the number of leaves
 
@@ -442,10 +444,16 @@ def decode(document: Mapping[str, Any]) -> Classifier:
 
 @algorithm("Classifier.load")
 def load(id: str) -> Classifier:
-    document = catalogue().classifier(id)
-    if document is None:
+    text = catalogue().classifier(id)
+    if text is None:
         raise not_found("Classifier.load", "Classifier", id)
-    return decode(document)
+    return _decoded(text)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _decoded(text: str) -> Classifier:
+    """Return a classifier of an asset, which many requests after each other load."""
+    return decode(json.loads(text))
 
 
 # --- classifying

@@ -248,8 +248,11 @@ def reduce_neighborhood(
 ) -> Image:
     if input_weight not in INPUT_WEIGHTS:
         raise EarthEngineError(f"Image.reduceNeighborhood: Unknown weight '{input_weight}'.")
+    run = functools.partial(_reduced, reducer, input_weight=input_weight)
+    if optimization == "boxcar" and (reducer.name, input_weight) == ("Reducer.mean", "kernel"):
+        run = _means
     reduced = functools.partial(
-        _reduced_bands, reducer=reducer, kernel=kernel, by=input_weight, skip_masked=skip_masked
+        _reduced_bands, reducer=reducer, kernel=kernel, run=run, skip_masked=skip_masked
     )
     if reducer.inputs == 1:
         return source.with_bands(
@@ -264,8 +267,16 @@ def reduce_neighborhood(
     return source.with_bands([output.renamed(name) for name, output in outputs])
 
 
+def _means(inputs: Sequence[Pixels], weights: Array) -> list[Pixels]:
+    return [_mean(pixels, weights) for pixels in inputs]
+
+
 def _reduced_bands(
-    bands: Sequence[Band], reducer: Reducer, kernel: Kernel, by: str, skip_masked: bool
+    bands: Sequence[Band],
+    reducer: Reducer,
+    kernel: Kernel,
+    run: Callable[[Sequence[Pixels], Array], list[Pixels]],
+    skip_masked: bool,
 ) -> list[Band]:
     """Return a band for each output of a reducer that takes all the bands."""
 
@@ -273,7 +284,7 @@ def _reduced_bands(
         weights = kernel.weights(box.grid.scale)
         reach = _reach(weights)
         inputs = [read(band, box.padded(*reach)) for band in bands]
-        outputs = _reduced(reducer, inputs, weights, by)
+        outputs = run(inputs, weights)
         if not skip_masked:
             return outputs
         present = np.minimum.reduce([_inner_pixels(p, *reach).mask > 0 for p in inputs])

@@ -25,8 +25,8 @@ class Catalogue(Protocol):
     def table(self, id: str) -> Sequence[Mapping[str, Any]] | None:
         """Return a table's features (GeoJSON, properties as `value:compute` writes them)."""
 
-    def classifier(self, id: str) -> Mapping[str, Any] | None:
-        """Return a trained classifier, as `classifiers.encode` wrote it, by its id."""
+    def classifier(self, id: str) -> str | None:
+        """Return a trained classifier by its id: JSON text of what `classifiers.encode` made."""
 
     def geotiff(self, uri: str) -> Path:
         """Return the file of a Cloud Storage object that must exist."""

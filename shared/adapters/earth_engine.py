@@ -18,7 +18,7 @@ from shared.adapters import credentials
 from shared.domain import ids
 from shared.domain.exports import Export
 from shared.domain.images import FoundImage
-from shared.domain.runs import MASK_ALGORITHM, Run
+from shared.domain.runs import CODE_VERSION, INPUTS, MASK_ALGORITHM, Run
 from shared.earth.cloud_mask import Publication, mask_of
 from shared.earth.listing import PAGE, images_page, outputs
 from shared.errors import (
@@ -100,7 +100,7 @@ class EarthEngineClient:
         self._transport = LocalTransport()
         self._initialize_once = threading.Lock()
         self._initialized = False
-        self._templates: dict[tuple[str, str, str, int], str] = {}
+        self._templates: dict[tuple[Any, ...], str] = {}
 
     @_translated
     def find_images(self, run: Run) -> Iterator[FoundImage]:
@@ -133,7 +133,7 @@ class EarthEngineClient:
         """Start the export of one mask and return its operation's name: one request."""
         self._initialize()
         request_id = ids.request_id(export.export_id, export.attempt)
-        request = self._template(run, export.model, *export.grid)
+        request = self._template(run, export)
         for name, value in (
             (IMAGE_ID, export.image_id),
             (RUN_KEY, export.export_id),
@@ -165,7 +165,7 @@ class EarthEngineClient:
         # Earth Engine leaves "features" out where no image matched.
         facts = [feature["properties"] for feature in answer.get("features", ())]
         # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
-        blank = {"run_key": None, "cloud_share": None, "valid_share": None}
+        blank = dict.fromkeys(("run_key", "cloud_share", "valid_share", "background_images"))
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
 
     @_translated
@@ -191,15 +191,15 @@ class EarthEngineClient:
                 _initialize(self._project, self._url, self._transport)
                 self._initialized = True
 
-    def _template(self, run: Run, model: str, crs: str, scale: int) -> str:
-        """Return the export request of a run as JSON text, with names to fill in.
+    def _template(self, run: Run, export: Export) -> str:
+        """Return the request of exports like this one as JSON text, with names to fill in.
 
-        Requests differ only in ids, and building and encoding a graph takes the client
+        Requests of a kind differ only in ids, and building and encoding a graph takes the client
         longer than sending it.
         """
-        key = (run.run_id, model, crs, scale)
+        key = (run.run_id, export.model, export.inputs, bool(export.replaces), export.grid)
         if key not in self._templates:
-            self._templates[key] = json.dumps(_export_request(run, model, crs, scale))
+            self._templates[key] = json.dumps(_export_request(run, export))
         return self._templates[key]
 
 
@@ -242,17 +242,23 @@ def _initialize(project: str, url: str | None, transport: LocalTransport) -> Non
     )
 
 
-def _export_request(run: Run, model: str, crs: str, scale: int) -> dict[str, Any]:
+def _export_request(run: Run, export: Export) -> dict[str, Any]:
     image = ee.Image(f"{run.configuration.collection}/{IMAGE_ID}")
+    crs, scale = export.grid
+    # Lists cannot be properties of an asset, so parameters are text, and inputs a number each.
     provenance = {
         "run_key": RUN_KEY,
         "run": run.run_id,
         "algorithm": MASK_ALGORITHM,
-        "model": model,
+        "code_version": CODE_VERSION,
+        "preset": run.configuration.mask.preset,
+        "parameters": json.dumps(run.configuration.mask.deciding, sort_keys=True),
+        "model": export.model,
         "source": f"{run.configuration.collection}/{IMAGE_ID}",
+        **{f"{name}_present": 0 for name in INPUTS if name not in export.inputs},
     }
     mask = (
-        mask_of(image, run.configuration, _publication(run, model))
+        mask_of(image, run.configuration, _model(run, export.model), export.inputs)
         .copyProperties(image, ["system:time_start", "system:time_end", *KEPT_PROPERTIES])
         .set(provenance)
     )
@@ -265,21 +271,26 @@ def _export_request(run: Run, model: str, crs: str, scale: int) -> dict[str, Any
         crs=crs,
         crsTransform=[scale, 0, 0, 0, -scale, 0],
         maxPixels=MAX_PIXELS,
+        # Only what is known to be ours. The old mask is readable until the new one is complete.
+        overwrite=bool(export.replaces),
     )
     expression = ee.serializer.encode(task.config["expression"], for_cloud_api=True)
     return {**task.config, "expression": expression}
 
 
-def _publication(run: Run, asset_name: str) -> Publication:
+def _model(run: Run, version: str) -> Publication | models.OriginalModel:
     """Return the model that an export was recorded with, in the destination's project."""
-    known = {model.asset_name: model for model in map(models.load, models.NAMES)}
-    if asset_name not in known:
+    known = models.by_version()
+    if version not in known:
         raise PermanentError(
-            f"the image was recorded for model {asset_name or None}, and this version has "
-            f"{' and '.join(known)}; register the run again"
+            f"the image was recorded for model {version or None}, and this code has "
+            f"{', '.join(known)}; find_images records it for one of these"
         )
+    model = known[version]
+    if isinstance(model, models.OriginalModel):
+        return model
     root = run.configuration.destination.split("/assets/")[0]
-    return Publication(known[asset_name], f"{root}/assets/{models.PUBLISHED}/{asset_name}")
+    return Publication(model, f"{root}/assets/{models.PUBLISHED}/{model.asset_name}")
 
 
 def _found_image(feature: dict[str, Any]) -> FoundImage:
@@ -293,6 +304,7 @@ def _found_image(feature: dict[str, Any]) -> FoundImage:
         on_land=bool(facts.get("on_land", True)),
         tile=facts.get("tile") or "",
         platform=facts.get("platform") or "",
+        inputs=tuple(name for name in INPUTS if facts.get(name)),
     )
 
 

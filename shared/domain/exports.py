@@ -3,11 +3,14 @@
     FOUND ──claim──▶ CLAIMED ──start──▶ STARTED ──succeed──▶ SUCCEEDED
       ▲                 │                  ├─────fail──────▶ FAILED
       ├────put_back─────┴──────────────────┘
-      └────reopen──── FAILED
-    An image that is not wanted is born SKIPPED. Only a person reopens what FAILED.
+      ├────reopen──── FAILED
+      └────renew───── SUPERSEDED ◀──supersede── FOUND | SUCCEEDED | FAILED | SKIPPED
+    An image that is not wanted is born SKIPPED. Only a person reopens what FAILED. What is to be
+    made in another way (other inputs, model, parameters) is SUPERSEDED by the record of that way,
+    and renewed when its own way is wanted again; what is in Earth Engine's hands ends first.
 
 Each function takes a record and returns the next one, or None when there is nothing to do:
-the message came twice, late or out of order. SUCCEEDED, FAILED and SKIPPED are final.
+the message came twice, late or out of order. All but FOUND, CLAIMED and STARTED are final.
 """
 
 from dataclasses import dataclass, replace
@@ -29,9 +32,10 @@ class State(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     SKIPPED = "SKIPPED"
+    SUPERSEDED = "SUPERSEDED"
 
 
-FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.SKIPPED})
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.SKIPPED, State.SUPERSEDED})
 IN_FLIGHT = (State.CLAIMED, State.STARTED)  # states that hold a task slot
 
 
@@ -57,7 +61,8 @@ class Export:
 
     `grid` is (crs, pixel size in metres). `queued_at` is when it may be offered a slot.
     `attempt` counts the slots it was offered, `failures` the tasks that failed.
-    `item` is the STAC item of the output, as JSON, once there is one.
+    `item` is the STAC item of the last output, as JSON, once there is one. `replaces` is the run's
+    last export that wrote to the same place, if one did: its output is overwritten.
     """
 
     export_id: str
@@ -71,7 +76,9 @@ class Export:
     footprint: str  # GeoJSON text: Firestore keeps no nested arrays
     grid: tuple[str, int]
     queued_at: datetime
-    model: str = ""  # cloud model that the image's bands allow, and its version
+    model: str = ""  # version of the cloud model that the image's bands allow
+    inputs: tuple[str, ...] = ()  # what the mask looks at beside the image
+    replaces: str = ""
     state: State = State.FOUND
     attempt: int = 1
     failures: int = 0
@@ -84,6 +91,11 @@ class Export:
     reason: str = ""
     next_action: str = ""
     item: str = ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the mask that people read by now waits to be replaced by this one."""
+        return bool(self.replaces) and self.state in (*IN_FLIGHT, State.FOUND, State.FAILED)
 
 
 def claim(record: Export, attempt: int, claimant: str, now: datetime) -> Export | None:
@@ -138,16 +150,7 @@ def put_back(record: Export, attempt: int, reason: str, now: datetime) -> Export
     if record.state not in IN_FLIGHT or attempt != record.attempt:
         return None
     wait = min(BACKOFF * 2 ** min(attempt - 1, 10), MAX_BACKOFF)
-    return replace(
-        record,
-        state=State.FOUND,
-        attempt=attempt + 1,
-        queued_at=now + wait,
-        claimed_by="",
-        claimed_at=None,
-        operation="",
-        reason=reason,
-    )
+    return replace(_queued_again(record, now + wait), reason=reason)
 
 
 def retry_or_fail(
@@ -166,16 +169,49 @@ def reopen(record: Export, now: datetime) -> Export | None:
     """Queue a failed export again, because a person mended the cause."""
     if record.state is not State.FAILED:
         return None
+    return _afresh(record, now)
+
+
+def supersede(record: Export, reason: str, now: datetime) -> Export | None:
+    """Give way to another record of the same image, unless Earth Engine is at work on this one."""
+    if record.state in IN_FLIGHT or record.state is State.SUPERSEDED:
+        return None
+    return replace(
+        record,
+        state=State.SUPERSEDED,
+        failure=None,
+        reason=reason,
+        next_action="",
+        ended_at=record.ended_at or now,
+    )
+
+
+def renew(record: Export, wanted: Export, now: datetime) -> Export | None:
+    """Queue a superseded export again, because its way is `wanted` again."""
+    if record.state is not State.SUPERSEDED:
+        return None
+    return replace(
+        _afresh(record, now),
+        state=wanted.state,
+        run_id=wanted.run_id,
+        replaces=wanted.replaces,
+        reason=wanted.reason,
+    )
+
+
+def _afresh(record: Export, now: datetime) -> Export:
+    return replace(
+        _queued_again(record, now), failures=0, failure=None, next_action="", ended_at=None
+    )
+
+
+def _queued_again(record: Export, when: datetime) -> Export:
     return replace(
         record,
         state=State.FOUND,
         attempt=record.attempt + 1,
-        failures=0,
-        queued_at=now,
+        queued_at=when,
         claimed_by="",
         claimed_at=None,
         operation="",
-        failure=None,
-        next_action="",
-        ended_at=None,
     )

@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FoundImage:
-    """One image of a collection; `crs` of its first band, `footprint` GeoJSON in EPSG:4326."""
+    """One image of a collection; `crs` of its first band, `footprint` GeoJSON in EPSG:4326.
+
+    `inputs` are those that its run asks for and that are there by now (shared.domain.runs).
+    """
 
     image_id: str  # system:index
     sensed_ms: int  # system:time_start, ms since 1970, UTC
@@ -17,6 +20,7 @@ class FoundImage:
     on_land: bool = True
     tile: str = ""
     platform: str = ""
+    inputs: tuple[str, ...] = ()
 
     @property
     def sensed_at(self) -> datetime:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.exports import Export
-from shared.domain.runs import MASK_ALGORITHM, Run
+from shared.domain.runs import CODE_VERSION, INPUTS, MASK_ALGORITHM, Run
 
 STAC_VERSION = "1.1.0"
 STAC_EXTENSIONS = [
@@ -47,8 +47,13 @@ def stac_item(run: Run, record: Export, output: dict[str, Any], now: datetime) -
         "eo:cloud_cover": round(100 * (output["cloud_share"] or 0), 2),
         "grid:code": f"MGRS-{record.tile}" if record.tile else None,
         "proj:code": crs,
-        "processing:software": {"verdure": MASK_ALGORITHM},
+        "processing:software": {"verdure": CODE_VERSION},
+        "verdure:algorithm": MASK_ALGORITHM,
         "verdure:model": record.model,
+        "verdure:preset": run.configuration.mask.preset,
+        "verdure:parameters": run.configuration.mask.deciding,
+        "verdure:inputs": [name for name in INPUTS if output.get(f"{name}_present")],
+        "verdure:background_images": output.get("background_images"),
         "verdure:acquisition": record.acquisition,
         "verdure:run": run.run_id,
         "verdure:run_key": record.export_id,

@@ -8,7 +8,16 @@ from typing import Any
 from shared.domain import ids
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-2"
+MASK_ALGORITHM = "mask-3"
+
+#: Version of the project (pyproject.toml), which says what code made a mask.
+CODE_VERSION = "0.1.0"
+
+#: Ways to make a mask: our forest, or the 2019 system's four methods and their table.
+PRESETS = ("default", "original")
+
+#: Other people's masks that the default preset may look at, where an image has them.
+INPUTS = ("qa60", "s2cloudless", "cloud_score_plus")
 
 #: Earth Engine's limit of READY tasks in a project (guides/usage, "Task queue").
 MAX_QUEUED_TASKS = 3000
@@ -22,17 +31,33 @@ class MaskParameters:
     image are its background, which the forest sees. The band `agreement` compares the forest
     with a rule: cloud where the mean difference to the background over B2 and B4 is above
     `difference`, and the brightness above `brightness` (Mateo-García et al. 2018,
-    doi 10.3390/rs10071079). Images without all of `bands` are skipped. `scale` is the mask's
-    pixel size in metres.
+    doi 10.3390/rs10071079), and with those of `inputs` that the image has; when one comes late,
+    the mask is made again. By default QA60, which is part of an image, and Cloud Score+, the
+    one that also knows shadow: a live run makes a mask twice at most. `scale` is the mask's pixel
+    size in metres. Preset `original` has `scale` only; its rules are the published ones.
     """
 
     preset: str = "default"
     background_images: int = 20
     background_days: int = 60
-    bands: tuple[str, ...] = ("B2", "B3", "B4")
+    inputs: tuple[str, ...] = ("qa60", "cloud_score_plus")
     difference: float = 0.04
     brightness: float = 0.175
     scale: int = 20
+
+    @property
+    def wanted_inputs(self) -> tuple[str, ...]:
+        """Inputs that the preset looks at, always in the same order."""
+        if self.preset != "default":
+            return ()
+        return tuple(name for name in INPUTS if name in self.inputs)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides a mask's pixels beside its model, its grid and the inputs it has."""
+        if self.preset != "default":
+            return {"preset": self.preset}
+        return {k: v for k, v in asdict(self).items() if k not in ("inputs", "scale")}
 
 
 @dataclass(frozen=True)

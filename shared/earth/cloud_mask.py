@@ -1,5 +1,6 @@
 """The cloud mask of one image, as an Earth Engine graph."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ee
@@ -9,8 +10,10 @@ from shared.domain.runs import MaskParameters, RunConfiguration
 from shared.earth.background import background_images, median
 from shared.earth.decision_trees import TREE2, TREE3, decision_tree
 from shared.earth.features import ALL_BANDS, COMPARED, feature_image
-from shared.earth.shadows import may_be_shaded
-from shared.models import CloudModel
+from shared.earth.original_mask import original_mask
+from shared.earth.reference_masks import BLIND_TO_SHADOW, CLOUDY_FROM, reference_bands
+from shared.earth.shadows import SEEN, UNSEEN, shading_clouds
+from shared.models import CloudModel, OriginalModel
 
 #: Sentinel-2 digital numbers per unit of reflectance (Earth Engine catalogue).
 REFLECTANCE_SCALE = 10_000
@@ -18,6 +21,9 @@ REFLECTANCE_SCALE = 10_000
 #: Half the side of the square (metres) over which the forest's shares are averaged: clouds are
 #: larger than a pixel, bright roofs are not.
 NEIGHBOURHOOD = 20
+
+#: The forest's share of cloud from which one throws a shadow: thin clouds throw none that is seen.
+THROWS_SHADOW = 0.25
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,16 @@ def cloud_mask(
     scenes: ee.ImageCollection | None,
     parameters: MaskParameters,
     used: Publication,
+    inputs: Sequence[str] = (),
 ) -> ee.Image:
     """Return bands `cloud_probability` (uint8, %), `class` (uint8) and `agreement` (uint8, %).
 
     `class`: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud. All are masked where the image
-    has no data. `agreement` is the share of the inputs that say of cloud what the mask says:
-    the forest, what is brighter than its background, and the decision trees where the image
-    has their bands. Without scenes (for an image without a date) there is no background.
+    has no data. `agreement` is the share of the votes that say of cloud what the mask says: the
+    forest, what is brighter than its background, the decision trees where the image has their
+    bands, and `inputs` (shared.earth.reference_masks) where they have pixels. Without scenes (for
+    an image without a date) there is no background. Properties: `background_images`, their
+    number, and `<input>_present`, 1 or 0.
     """
     model = used.model
     # In double precision a digital number on a threshold divides to just that threshold.
@@ -57,26 +66,53 @@ def cloud_mask(
     around = shares.reduceNeighborhood(
         ee.Reducer.mean(), ee.Kernel.square(NEIGHBOURHOOD, "meters"), "kernel", True, "boxcar"
     ).rename(shares.bandNames())
-    shaded = may_be_shaded(reflectance, image)
     probability = _calibrated(_cloudy(around), model)
     flagged = probability.gte(model.cutoffs["cloud"])
-    classes = _classes(around, flagged, shaded, model)
+    thick = around.select(f"p{CLOUD}").gte(THROWS_SHADOW)
+    shading = shading_clouds(flagged.And(thick), image)
+    classes = _classes(around, flagged, shading, model)
     votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
-    return ee.Image.cat(
+    agreeing = [vote.eq(flagged) for vote in votes]
+    references = reference_bands(image, inputs) if inputs else None
+    if references is not None:
+        agreeing += _agreeing_references(references, inputs, flagged, classes)
+    mask = ee.Image.cat(
         probability.multiply(100).round().toByte().rename("cloud_probability"),
         classes,
-        _agreement(votes, flagged),
+        _agreement(agreeing),
     ).updateMask(features.mask().reduce(ee.Reducer.min()))
+    return mask.set(_provenance(image, scenes, parameters, references, inputs))
 
 
 def background_of(
     image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters
 ) -> ee.Image:
     """Return the reflectance of COMPARED bands in the clearest images around; masked if none."""
-    around = background_images(
+    around = _around(image, scenes, parameters)
+    return median(around, image.select(list(COMPARED))).divide(REFLECTANCE_SCALE)
+
+
+def _around(
+    image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters
+) -> ee.ImageCollection:
+    return background_images(
         image, scenes, parameters.background_days, parameters.background_images
     )
-    return median(around, image.select(list(COMPARED))).divide(REFLECTANCE_SCALE)
+
+
+def _provenance(
+    image: ee.Image,
+    scenes: ee.ImageCollection | None,
+    parameters: MaskParameters,
+    references: ee.Image | None,
+    inputs: Sequence[str],
+) -> dict[str, object]:
+    """Return the properties that tell what the mask was made from."""
+    number = 0 if scenes is None else _around(image, scenes, parameters).size()
+    found: dict[str, object] = {"background_images": number}
+    if references is not None:
+        found |= {f"{name}_present": references.get(f"{name}_present") for name in inputs}
+    return found
 
 
 def _shares(features: ee.Image, used: Publication) -> ee.Image:
@@ -95,11 +131,17 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
     return share.interpolate(points[0], points[1], "clamp")
 
 
-def _classes(shares: ee.Image, flagged: ee.Image, shaded: ee.Image, model: CloudModel) -> ee.Image:
-    """Return band `class`: cloud before snow before shadow."""
-    dark = shares.select(f"p{SHADOW}")
-    shadow = dark.gte(model.cutoffs["shadow"]).And(shaded)
-    shadow = shadow.Or(dark.gte(model.cutoffs["shadow_alone"]))
+def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: CloudModel) -> ee.Image:
+    """Return band `class`: cloud before snow before shadow.
+
+    A shadow must be the surer, the less is known of a cloud that throws it.
+    """
+    least = (
+        ee.Image(model.cutoffs["shadow_alone"])
+        .where(shading.eq(UNSEEN), model.cutoffs["shadow_unseen"])
+        .where(shading.eq(SEEN), model.cutoffs["shadow"])
+    )
+    shadow = shares.select(f"p{SHADOW}").gte(least)
     snow = shares.select(f"p{SNOW}").gte(model.cutoffs["snow"])
     thin = shares.select(f"p{THIN}").gt(shares.select(f"p{CLOUD}"))
     return (
@@ -127,15 +169,36 @@ def _other_votes(
     return [brightened, *(decision_tree(reflectance, tree) for tree in (TREE2, TREE3))]
 
 
-def _agreement(votes: list[ee.Image], flagged: ee.Image) -> ee.Image:
-    agreeing = [vote.eq(flagged) for vote in votes]
+def _agreeing_references(
+    references: ee.Image, inputs: Sequence[str], flagged: ee.Image, classes: ee.Image
+) -> list[ee.Image]:
+    """Return for each input where it says what the mask says, masked where it says nothing."""
+    occluded = flagged.Or(classes.eq(SHADOW))
+    return [
+        references.select(name)
+        .gte(CLOUDY_FROM[name])
+        .eq(occluded if name in BLIND_TO_SHADOW else flagged)
+        for name in inputs
+    ]
+
+
+def _agreement(agreeing: list[ee.Image]) -> ee.Image:
     share = ee.Image.cat(*agreeing).reduce(ee.Reducer.mean())
     return share.multiply(100).round().toByte().rename("agreement")
 
 
-def mask_of(image: ee.Image, run: RunConfiguration, used: Publication) -> ee.Image:
+def mask_of(
+    image: ee.Image,
+    run: RunConfiguration,
+    used: Publication | OriginalModel,
+    inputs: Sequence[str] = (),
+) -> ee.Image:
     """Return the mask of an image of a run's collection, masked outside the run's land."""
-    mask = cloud_mask(image, ee.ImageCollection(run.collection), run.mask, used)
+    scenes = ee.ImageCollection(run.collection)
+    if isinstance(used, OriginalModel):
+        mask = original_mask(image, scenes, used)
+    else:
+        mask = cloud_mask(image, scenes, run.mask, used, inputs)
     if run.land is not None:
         mask = mask.clipToCollection(region_of(run.land))
     return mask

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import ee
 
 from shared.domain.classes import CLOUD, THIN
-from shared.domain.runs import RunConfiguration
+from shared.domain.runs import INPUTS, RunConfiguration
 from shared.earth.cloud_mask import region_of
+from shared.earth.reference_masks import presence
 
 #: Images in one answer: far below the 5,000 elements at which Earth Engine refuses.
 PAGE = 500
@@ -17,17 +18,22 @@ CHECKED_PIXELS = 10_000
 
 
 def images_page(run: RunConfiguration, page: int) -> ee.List:
-    """Return page `page` of a run's images as features: footprint, and facts as properties."""
+    """Return page `page` of a run's images as features: footprint, and facts as properties.
+
+    Of each input that the run asks for, a fact of its name says whether it is there by now.
+    """
     area = region_of(run.region).geometry()
     land = region_of(run.land).geometry() if run.land is not None else None
-    images = (
-        ee.ImageCollection(run.collection)
-        .filterDate(run.first_instant.isoformat(), run.last_instant.isoformat())
-        .filterBounds(area)
-        .sort("system:index")
-    )
 
-    def describe(image: ee.Image) -> ee.Feature:
+    def select(collection: str) -> ee.ImageCollection:
+        period = (run.first_instant.isoformat(), run.last_instant.isoformat())
+        return ee.ImageCollection(collection).filterDate(*period).filterBounds(area)
+
+    images = select(run.collection).sort("system:index").toList(PAGE, page * PAGE)
+    inputs = presence(images, run.mask.wanted_inputs, select)
+
+    def describe(listed: ee.ComputedObject) -> ee.Feature:
+        image = ee.Image(listed)
         footprint = image.geometry()
         facts = {
             "image_id": image.get("system:index"),
@@ -36,13 +42,14 @@ def images_page(run: RunConfiguration, page: int) -> ee.List:
             "platform": image.get("SPACECRAFT_NAME"),
             "bands": image.bandNames(),
             "crs": image.select(0).projection().crs(),
+            **inputs(image),
         }
         if land is not None:
             # 100 m: a footprint's edge is not known better, and exactness costs time.
             facts["on_land"] = footprint.intersects(land, 100)
         return ee.Feature(footprint, facts)
 
-    return ee.FeatureCollection(images.map(describe)).toList(PAGE, page * PAGE)
+    return images.map(describe)
 
 
 def outputs(run: RunConfiguration, image_ids: Sequence[str]) -> ee.FeatureCollection:
@@ -70,6 +77,8 @@ def outputs(run: RunConfiguration, image_ids: Sequence[str]) -> ee.FeatureCollec
         facts = {
             "image_id": mask.get("system:index"),
             "run_key": mask.get("run_key"),
+            "background_images": mask.get("background_images"),
+            **{f"{name}_present": mask.get(f"{name}_present") for name in INPUTS},
             "bands": mask.bandNames(),
             "crs": projection.crs(),
             "scale": projection.nominalScale(),

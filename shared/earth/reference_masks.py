@@ -13,6 +13,14 @@ import ee
 QA60_GAP = ("2022-02-01", "2024-02-28")
 QA60_OPAQUE, QA60_CIRRUS = 1 << 10, 1 << 11
 
+#: From which value of a band on a pixel is cloud. s2cloudless: Sentinel Hub's own cut-off (README
+#: of sentinel2-cloud-detector). Cloud Score+: below 0.6 a pixel is taken for occluded, by cloud or
+#: by a cloud's shadow (example of its catalogue page).
+CLOUDY_FROM = {"qa60": 1, "s2cloudless": 0.4, "cloud_score_plus": 0.4}
+
+#: Inputs that do not tell a cloud from its shadow.
+BLIND_TO_SHADOW = ("cloud_score_plus",)
+
 #: Probability of cloud in per cent by s2cloudless, of the same `system:index` (catalogue).
 PROBABILITY_COLLECTION = "COPERNICUS/S2_CLOUD_PROBABILITY"
 PERCENT = 100
@@ -24,14 +32,18 @@ CLOUD_SCORE_BAND = "cs"
 
 def qa60(image: ee.Image) -> tuple[ee.Image, ee.Number]:
     """Return 1 where QA60 says opaque cloud or cirrus, else 0, and whether the image has it."""
-    has_band = image.bandNames().contains("QA60")
-    time = image.date().millis()
-    start, end = (ee.Date(day).millis() for day in QA60_GAP)
-    present = ee.Number(has_band).And(time.lt(start).Or(time.gte(end)))
+    present = _has_qa60(image)
     # A second band of a name gets another one: without QA60 this is the empty band.
     bits = image.addBands(_nothing("QA60").toUint16()).select("QA60")
     cloud = bits.bitwiseAnd(QA60_OPAQUE | QA60_CIRRUS).gt(0)
     return cloud.updateMask(ee.Image.constant(present)), present
+
+
+def _has_qa60(image: ee.Image) -> ee.Number:
+    time = image.date().millis()
+    start, end = (ee.Date(day).millis() for day in QA60_GAP)
+    has_band = image.bandNames().contains("QA60")
+    return ee.Number(has_band).And(time.lt(start).Or(time.gte(end)))
 
 
 def s2cloudless(image: ee.Image) -> tuple[ee.Image, ee.Number]:
@@ -51,6 +63,34 @@ REFERENCES: dict[str, Callable[[ee.Image], tuple[ee.Image, ee.Number]]] = {
     "s2cloudless": s2cloudless,
     "cloud_score_plus": cloud_score_plus,
 }
+
+
+def presence(
+    images: ee.List, names: Sequence[str], select: Callable[[str], ee.ImageCollection]
+) -> Callable[[ee.Image], dict[str, ee.Number]]:
+    """Return a function of one of the images: which references it has by now, 1 or 0 by name.
+
+    Other collections are asked once for all images; `select` narrows one down, by its id, to where
+    and when the images are.
+    """
+    collections = {
+        "s2cloudless": PROBABILITY_COLLECTION,
+        "cloud_score_plus": CLOUD_SCORE_COLLECTION,
+    }
+    indices = images.map(lambda image: ee.Image(image).get("system:index"))
+    of_images = ee.Filter.inList("system:index", indices)
+    there = {
+        name: select(collection).filter(of_images).aggregate_array("system:index")
+        for name, collection in collections.items()
+        if name in names
+    }
+
+    def of(image: ee.Image) -> dict[str, ee.Number]:
+        index = image.get("system:index")
+        found = {name: ee.Number(known.contains(index)) for name, known in there.items()}
+        return found | ({"qa60": _has_qa60(image)} if "qa60" in names else {})
+
+    return of
 
 
 def reference_bands(image: ee.Image, names: Sequence[str]) -> ee.Image:

@@ -58,10 +58,14 @@ def connected(scenes, data):
         yield scenes
 
 
+@pytest.fixture(scope="session")
+def _region_scenes(tmp_path_factory):
+    return Scenes(write_region(tmp_path_factory.mktemp("region"), size=SIZE))
+
+
 @pytest.fixture(scope="module")
-def region(tmp_path_factory):
-    folder = write_region(tmp_path_factory.mktemp("region"), size=SIZE)
-    yield from connected(Scenes(folder), tmp_path_factory.mktemp("data"))
+def region(_region_scenes, tmp_path_factory):
+    yield from connected(_region_scenes, tmp_path_factory.mktemp("data"))
 
 
 def pixels(image, grid):

@@ -13,8 +13,9 @@ from model.publish import publish
 from shared import models
 from shared.domain.runs import MaskParameters
 from shared.earth.background import background_images, median
-from shared.earth.cloud_mask import Publication, cloud_mask, mask_of
+from shared.earth.cloud_mask import Publication, _classes, cloud_mask, mask_of
 from shared.earth.features import COMPARED
+from shared.earth.shadows import NONE, SEEN, UNSEEN
 
 from .conftest import COLLECTION, pixels
 from .numpy_trees import check_trees
@@ -125,6 +126,24 @@ def test_the_probability_is_the_forests_mean_around_a_pixel(region, published):
         flagged = expected >= model.cutoffs["cloud"]
         assert (np.isin(classes, (1, 4)) != flagged)[valid].mean() < 0.005
         assert set(np.unique(classes[valid])) <= {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "surest"), [(SEEN, "shadow"), (UNSEEN, "shadow_unseen"), (NONE, "shadow_alone")]
+)
+def test_a_shadow_must_be_surer_the_less_is_known_of_its_cloud(region, published, cloud, surest):
+    model = published.model
+    limits = [model.cutoffs[name] for name in ("shadow", "shadow_unseen", "shadow_alone")]
+    assert limits == sorted(limits)
+    dark = [model.cutoffs[surest] + step for step in (-0.01, 0.01)]
+    shares = [
+        ee.Image.constant([1 - value, 0, value, 0, 0]).rename([f"p{i}" for i in range(5)])
+        for value in dark
+    ]
+    classes = [_classes(part, ee.Image(0), ee.Image(cloud), model) for part in shares]
+    anywhere = ee.Geometry.Point([14, 45])
+    found = ee.Image.cat(*classes).reduceRegion(ee.Reducer.first(), anywhere, 10)
+    assert list(found.getInfo().values()) == [0, 2]
 
 
 def test_without_a_background_the_image_decides(region, published):

@@ -130,15 +130,16 @@ def test_a_changed_scene_is_classified_anew(scenes, start_emulator) -> None:
 # Cloud probability
 
 
-def test_without_s2cloudless_there_is_no_cloud_probability(region: Path, start_emulator) -> None:
-    try:
-        import s2cloudless  # noqa: F401
-    except ImportError:
-        start_emulator("--scenes", str(region / "scenes"))
-        with pytest.raises(ee.EEException, match=f"'{PROBABILITY}' not found"):
-            ee.ImageCollection(PROBABILITY).size().getInfo()
-    else:
-        pytest.skip("s2cloudless is installed")
+def test_what_belongs_to_scenes_may_be_missing_but_has_a_collection(scenes, start_emulator) -> None:
+    folder = scenes([{}])
+    content = json.loads((folder / "scenes.json").read_text())
+    (folder / "scenes.json").write_text(json.dumps({**content, "collection": "TEST/OTHER"}))
+    start_emulator("--scenes", str(folder))
+    for collection in (PROBABILITY, cloud_score.CLOUD_SCORE_COLLECTION):
+        assert ee.ImageCollection(collection).size().getInfo() == 0
+        assert ee.data.getAsset(collection)["type"] == "IMAGE_COLLECTION"
+    with pytest.raises(ee.EEException, match="'TEST/NOTHING' not found"):
+        ee.ImageCollection("TEST/NOTHING").size().getInfo()
 
 
 @needs_real

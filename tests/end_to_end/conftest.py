@@ -15,6 +15,8 @@ from emulator.scenes.synthetic import write_region
 ROOT = Path(__file__).parents[2]
 REAL_SCENES = ROOT.parent / "shared" / "data" / "slovenia-s2-l1c"
 IMAGES = 40
+#: Of the region in which a run is stopped and started again.
+FEW_IMAGES = 12
 
 needs_real_scenes = pytest.mark.skipif(
     not REAL_SCENES.exists(), reason=f"the real scenes are not at {REAL_SCENES}"
@@ -58,8 +60,21 @@ def scenes(tmp_path_factory):
     return write_region(tmp_path_factory.mktemp("region"), images=IMAGES, size=64)
 
 
+@pytest.fixture(scope="session")
+def few_scenes(tmp_path_factory):
+    """A synthetic region of 12 images."""
+    return write_region(tmp_path_factory.mktemp("few"), images=FEW_IMAGES, size=64)
+
+
 @pytest.fixture
-def write_run(tmp_path, scenes):
+def out(tmp_path, publish_models):
+    """A folder for a run's results, which need not publish the cloud models first."""
+    publish_models(tmp_path / "out" / "earth-engine")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def write_run(tmp_path):
     """A function that writes a run configuration over the region, with changes."""
 
     def write(**changes):
@@ -72,6 +87,7 @@ def write_run(tmp_path, scenes):
             "start": "2018-03-01",
             "end": "2018-11-01",
             "destination": "projects/demo-project/assets/verdure/masks",
+            "mask": {"background_images": 3},
         }
         path = tmp_path / "run.yaml"
         path.write_text(yaml.safe_dump({**content, **changes}))

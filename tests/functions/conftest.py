@@ -81,13 +81,14 @@ def post(function, body):
 
 
 @pytest.fixture
-def start_pipeline(tmp_path, scenes):
+def start_pipeline(tmp_path, scenes, publish_models):
     """A function that gives a running pipeline, with options for the emulator."""
 
     @contextmanager
     def start(*options, project=launch.PROJECT):
         data = tmp_path / "earth-engine"
-        stacks.publish_models(data)
+        if not data.exists():
+            publish_models(data)
         with launch.running(data, [scenes], "--metadata-only", *options) as url:
             running = Pipeline(Settings("embedded", project, tmp_path, url))
             yield running

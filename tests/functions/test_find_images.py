@@ -8,7 +8,7 @@ import pytest
 
 from cli import stacks
 from shared.domain.exports import State
-from shared.domain.runs import RunState, register
+from shared.domain.runs import MaskParameters, RunState, register
 from shared.messages import ImageFound, decode
 
 from .conftest import IMAGES, configuration, few
@@ -21,7 +21,8 @@ FAR_AWAY = {
 
 def test_every_image_is_recorded_and_offered_once(pipeline):
     pipeline.start()
-    assert pipeline.tick("find_images") == {"found": IMAGES, "released": IMAGES, "failed_runs": 0}
+    counts = {"found": IMAGES, "stale": 0, "released": IMAGES, "failed_runs": 0}
+    assert pipeline.tick("find_images") == counts
     records = pipeline.exports()
     assert {x.state for x in records} == {State.FOUND}
     offered = [decode(ImageFound, x.data) for x in pipeline.taken()]
@@ -69,7 +70,8 @@ def test_the_period_is_widened_by_the_days_before_and_after(pipeline):
 
 def test_images_off_the_land_are_skipped_and_remembered(pipeline):
     pipeline.start(land=FAR_AWAY)
-    assert pipeline.tick("find_images") == {"found": IMAGES, "released": 0, "failed_runs": 0}
+    counts = {"found": IMAGES, "stale": 0, "released": 0, "failed_runs": 0}
+    assert pipeline.tick("find_images") == counts
     assert {(x.state, x.reason) for x in pipeline.exports()} == {
         (State.SKIPPED, "outside the land geometry")
     }
@@ -79,7 +81,7 @@ def test_an_unknown_collection_fails_its_run_and_no_other(pipeline):
     wrong = pipeline.start(name="a-wrong", collection="COPERNICUS/S2_HARMONISED")
     pipeline.start(name="right")
     counts = pipeline.tick("find_images")
-    assert counts == {"found": IMAGES, "released": IMAGES, "failed_runs": 1}
+    assert counts == {"found": IMAGES, "stale": 0, "released": IMAGES, "failed_runs": 1}
     failed = pipeline.services.ledger.run(wrong.run_id)
     assert failed.state is RunState.FAILED
     assert "COPERNICUS/S2_HARMONISED" in failed.reason
@@ -126,14 +128,22 @@ def test_other_parameters_are_other_outputs(pipeline):
     assert pipeline.tick("find_images")["found"] == IMAGES
 
 
-def test_images_without_the_bands_that_the_mask_reads_are_skipped(tmp_path, scenes):
-    content = json.loads((scenes / "scenes.json").read_text())
-    content["bands"] = content["bands"][:9]  # B1 to B8A: no B10, B11, B12
+@pytest.mark.parametrize(
+    ("bands", "preset", "missing"),
+    [
+        (["B2", "B3", "B4", "B8", "B12"], "default", "B11"),
+        (["B2", "B3", "B4", "B8", "B11", "B12"], "original", "B1, B10, B5, B6, B7, B8A, B9"),
+    ],
+)
+def test_images_without_the_bands_that_the_mask_reads_are_skipped(
+    tmp_path, scenes, bands, preset, missing
+):
+    content = {**json.loads((scenes / "scenes.json").read_text()), "bands": bands}
     folder = tmp_path / "few-bands"
     folder.mkdir()
     (folder / "scenes.json").write_text(json.dumps(content))
     with stacks.start("embedded", tmp_path / "out", [folder], ["--metadata-only"]) as stack:
-        stack.services.ledger.add_run(register(configuration()))
+        stack.services.ledger.add_run(register(configuration(mask=MaskParameters(preset))))
         assert stack.tick("find_images")["released"] == 0
         reasons = {x.reason for x in stack.services.ledger.exports("demo")}
-    assert reasons == {"bands missing: B11, B12"}
+    assert reasons == {f"bands missing for preset {preset}: {missing}"}

@@ -4,7 +4,6 @@ from dataclasses import replace
 import ee
 import pytest
 
-from cli import stacks
 from emulator import launch
 from shared import bootstrap
 from shared.config import Settings
@@ -90,9 +89,8 @@ def test_an_image_id_that_would_end_a_string_of_the_request_is_refused(pipeline,
     assert pipeline.statistics()["exports_started"] == 0
 
 
-def test_earth_engine_not_answering_raises_for_redelivery(tmp_path, scenes):
-    stacks.publish_models(tmp_path / "ee")
-    with launch.running(tmp_path / "ee", [scenes], "--metadata-only") as url:
+def test_earth_engine_not_answering_raises_for_redelivery(tmp_path, scenes, publish_models):
+    with launch.running(publish_models(tmp_path / "ee"), [scenes], "--metadata-only") as url:
         pipeline = Pipeline(Settings("embedded", launch.PROJECT, tmp_path, url))
         pipeline.start()
         pipeline.tick("find_images")

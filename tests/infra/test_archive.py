@@ -14,7 +14,6 @@ import pytest
 import main
 from cli import function_archive
 from cli.pipeline import push_body, read_pipeline
-from cli.stacks import publish_models
 from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared.adapters.embedded import Database, SqliteBus, SqliteLedger
@@ -122,7 +121,7 @@ def clean_python(requirements, home):
     return home / "bin/python"
 
 
-def drive(source, python, folder):
+def drive(source, python, folder, publish_models):
     """Take images from the schedule to the ledger through every function of an archive."""
     publish_models(folder / "earth-engine")
     scenes = write_metadata_only(folder / "scenes", IMAGES)
@@ -178,8 +177,8 @@ def _flow(processes, folder):
     return True
 
 
-def test_every_function_runs_from_the_archive_alone(extracted, tmp_path):
-    assert drive(extracted, sys.executable, tmp_path)
+def test_every_function_runs_from_the_archive_alone(extracted, tmp_path, publish_models):
+    assert drive(extracted, sys.executable, tmp_path, publish_models)
 
 
 def test_the_code_that_answers_is_the_archives(extracted, tmp_path):
@@ -193,8 +192,10 @@ def test_the_code_that_answers_is_the_archives(extracted, tmp_path):
 
 
 @pytest.mark.soak
-def test_every_function_runs_with_the_archives_requirements_alone(extracted, tmp_path):
+def test_every_function_runs_with_the_locked_requirements_alone(
+    extracted, tmp_path, publish_models
+):
     python = clean_python(extracted / "requirements.txt", tmp_path / "clean")
     listed = subprocess.run([python, "-m", "pip", "check"], capture_output=True, text=True)
     assert listed.returncode == 0, listed.stdout
-    assert drive(extracted, python, tmp_path)
+    assert drive(extracted, python, tmp_path, publish_models)

@@ -20,7 +20,6 @@ from google.cloud import firestore
 import main
 from cli.google_emulators import Pushes
 from cli.pipeline import read_pipeline
-from cli.stacks import publish_models
 from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared import bootstrap
@@ -82,7 +81,6 @@ class Deployment:
 
 @contextmanager
 def deployed(folder, images, retry_seconds, ack_seconds, watch_seconds):
-    publish_models(folder / "earth-engine")
     scenes = write_metadata_only(folder / "scenes", images)
     with ExitStack() as exits:
         url = exits.enter_context(
@@ -199,18 +197,23 @@ def _buried(deployment, data):
     return bool(letters)
 
 
-def test_a_few_images_with_kills_and_a_poison_message(firestore_and_pubsub, tmp_path):
+@pytest.fixture
+def folder(tmp_path, firestore_and_pubsub, publish_models):
+    """Where a deployment keeps its files: the models are published."""
+    publish_models(tmp_path / "earth-engine")
+    return tmp_path
+
+
+def test_a_few_images_with_kills_and_a_poison_message(folder):
     # Five deliveries within 12 s: longer than a start, on a machine with other work too.
-    counted = prove(tmp_path, 8, 8, 1, 4, retry_seconds=(1, 5), ack_seconds=30, seconds=120)
+    counted = prove(folder, 8, 8, 1, 4, retry_seconds=(1, 5), ack_seconds=30, seconds=120)
     assert sum(counted["killed"].values()) >= 2
 
 
 @pytest.mark.soak
-def test_two_thousand_images_with_a_kill_every_ten_seconds(firestore_and_pubsub, tmp_path):
+def test_two_thousand_images_with_a_kill_every_ten_seconds(folder):
     # Five deliveries within 30 s, not 150: the poison is to be given up within the test.
-    counted = prove(
-        tmp_path, 2000, 100, 10, 15, retry_seconds=(2, 20), ack_seconds=60, seconds=3600
-    )
+    counted = prove(folder, 2000, 150, 10, 12, retry_seconds=(2, 20), ack_seconds=60, seconds=3600)
     assert set(counted["killed"]) == set(main.__all__)
     out = ROOT / "out" / "load.json"
     out.parent.mkdir(exist_ok=True)

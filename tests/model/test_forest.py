@@ -13,6 +13,7 @@ from model.build import UnusableSamples, calibrate, check, cross_validate, write
 from model.features import feature_rows
 from model.forest import CLASS_NAMES, ForestSize, fit, probabilities, to_text
 from model.pixels import Grid, read
+from model.purposes import Purpose
 from model.samples import Samples
 from model.simulated import simulated
 from shared import models
@@ -122,7 +123,7 @@ def test_every_pixel_is_judged_by_a_forest_that_has_not_seen_its_scene(samples):
 def test_a_written_model_is_read_back_and_a_damaged_one_refused(tmp_path, samples):
     line = [(0.0, 0.0), (1.0, 1.0)]
     cutoffs = {"cloud": 0.5}
-    made = write("cloud-6", samples, SIX_BANDS, SMALL, line, cutoffs, "a test", tmp_path)
+    made = write("cloud-6", samples, SIX_BANDS, SMALL, line, cutoffs, "a test", tmp_path, Purpose())
     assert len(made.trees()) == SMALL.trees
     assert made.asset_name == f"cloud-6-{made.sha256[:8]}"
     path = tmp_path / "cloud-6.json"

@@ -42,6 +42,14 @@ def test_a_good_configuration(read):
     assert run.last_instant.isoformat() == "2018-12-01T00:00:00+00:00"
 
 
+def test_inputs_of_a_preset(read):
+    assert read().mask.wanted_inputs == ("qa60", "cloud_score_plus")
+    turned = read(mask={"inputs": ["cloud_score_plus", "s2cloudless"]})
+    assert turned.mask.wanted_inputs == ("s2cloudless", "cloud_score_plus")
+    assert read(mask={"inputs": []}).mask.wanted_inputs == ()
+    assert read(mask={"preset": "original", "scale": 10}).mask.wanted_inputs == ()
+
+
 def test_a_region_file_is_read_in(read, tmp_path):
     feature = {"type": "Feature", "geometry": SQUARE, "properties": {}}
     collection = {"type": "FeatureCollection", "features": [feature]}
@@ -66,7 +74,17 @@ def test_a_table_stays_a_name(read):
         ({"limits": {"queud_tasks": 3}}, ["limits.queud_tasks", "did you mean queued_tasks?"]),
         ({"limits": {"queued_tasks": 5000}}, ["5000", "3000"]),
         ({"limits": {"queued_tasks": "many"}}, ["$.limits.queued_tasks", "many"]),
-        ({"mask": {"bands": ["B2", "B33"]}}, ["unknown band B33", "did you mean B3?"]),
+        ({"mask": {"preset": "orignal"}}, ["mask.preset is 'orignal'", "default or original"]),
+        (
+            {"mask": {"inputs": ["qa60", "fmask"]}},
+            ["mask.inputs is ['qa60', 'fmask']", "s2cloudless"],
+        ),
+        ({"mask": {"inputs": ["qa60", "qa60"]}}, ["mask.inputs is", "each once"]),
+        ({"mask": {"inputs": "qa60"}}, ["$.mask.inputs", "qa60"]),
+        (
+            {"mask": {"preset": "original", "difference": 0.1, "inputs": []}},
+            ["mask.inputs, mask.difference", "preset original", "leave it out"],
+        ),
         ({"mask": {"difference": 400}}, ["400", "reflectances between 0 and 1"]),
         ({"destination": "masks"}, ["destination is 'masks'", "projects/PROJECT/assets"]),
         ({"name": "Slovenia 2018"}, ["'Slovenia 2018'", "lower-case"]),

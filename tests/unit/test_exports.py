@@ -85,6 +85,32 @@ def test_only_a_failed_export_is_reopened():
     assert exports.reopen(started(), NOW) is None
 
 
+def test_what_earth_engine_has_in_hand_is_not_superseded():
+    assert exports.supersede(claimed(), "late input", NOW) is None
+    assert exports.supersede(started(), "late input", NOW) is None
+    for state in (State.FOUND, *FINAL - {State.SUPERSEDED}):
+        superseded = exports.supersede(replace(FOUND, state=state), "late input", NOW)
+        assert (superseded.state, superseded.reason) == (State.SUPERSEDED, "late input")
+
+
+def test_a_superseded_export_is_renewed_under_another_request_id():
+    done = exports.succeed(started(), "{}", 2.5, NOW)
+    superseded = exports.supersede(done, "other parameters", NOW)
+    wanted = replace(FOUND, run_id="demo-2", replaces="mask-2")
+    again = exports.renew(superseded, wanted, NOW)
+    assert (again.state, again.attempt, again.failures) == (State.FOUND, 2, 0)
+    assert (again.run_id, again.replaces, again.item) == ("demo-2", "mask-2", "{}")
+    assert exports.renew(again, wanted, NOW) is None
+    assert exports.renew(done, wanted, NOW) is None
+
+
+def test_a_mask_is_stale_until_its_successor_is_there():
+    waiting = replace(FOUND, replaces="mask-0")
+    assert [replace(waiting, state=x).is_stale for x in (State.FOUND, State.FAILED)] == [True] * 2
+    assert not replace(waiting, state=State.SUCCEEDED).is_stale
+    assert not FOUND.is_stale, "nothing is there to be read"
+
+
 TRANSITIONS = {
     "claim": lambda x: exports.claim(x, 1, "m1", NOW),
     "start": lambda x: exports.start(x, 1, "operations/1"),
@@ -93,19 +119,26 @@ TRANSITIONS = {
     "put_back": lambda x: exports.put_back(x, 1, "why", NOW),
     "retry": lambda x: exports.retry_or_fail(x, 1, Failure.TRANSIENT, "why", 3, NOW),
 }
+#: Those that take up again what has ended.
+SECOND_LIVES = {
+    "reopen": lambda x: exports.reopen(x, NOW),
+    "supersede": lambda x: exports.supersede(x, "why", NOW),
+    "renew": lambda x: exports.renew(x, replace(FOUND, state=State.SKIPPED), NOW),
+}
 
 
-@pytest.mark.parametrize(("name", "state"), [*product(TRANSITIONS, FINAL)])
+@pytest.mark.parametrize(("name", "state"), [*product(TRANSITIONS, sorted(FINAL))])
 def test_nothing_leaves_a_final_state(name, state):
     assert TRANSITIONS[name](replace(FOUND, state=state)) is None
 
 
-@pytest.mark.parametrize("name", TRANSITIONS)
+@pytest.mark.parametrize("name", [*TRANSITIONS, *SECOND_LIVES])
 def test_a_transition_that_came_twice_does_nothing_the_second_time(name):
+    transition = (TRANSITIONS | SECOND_LIVES)[name]
     for state in State:
-        first = TRANSITIONS[name](replace(FOUND, state=state, claimed_by="other"))
+        first = transition(replace(FOUND, state=state, claimed_by="other"))
         if first is not None and name != "claim":
-            assert TRANSITIONS[name](first) is None
+            assert transition(first) is None
 
 
 def test_slots_are_held_by_what_is_claimed_or_started():

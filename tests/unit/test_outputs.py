@@ -1,5 +1,7 @@
 import json
+import tomllib
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pystac
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from shared.domain import outputs
 from shared.domain.exports import Export, Failure
 from shared.domain.failures import classify
-from shared.domain.runs import RunConfiguration, register
+from shared.domain.runs import MASK_ALGORITHM, RunConfiguration, register
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = register(
     RunConfiguration(
@@ -46,6 +49,9 @@ GOOD = {
     "scale": 20.0,
     "valid_share": 0.5,
     "cloud_share": 0.25,
+    "background_images": 7,
+    "qa60_present": 1,
+    "s2cloudless_present": 0,
 }
 
 
@@ -79,6 +85,26 @@ def test_the_item_is_what_stac_readers_expect():
     assert item.properties["platform"] == "sentinel-2a"
     assert item.properties["grid:code"] == "MGRS-31UDT"
     assert item.properties["proj:code"] == "EPSG:32631"
+
+
+def test_the_item_says_what_the_mask_was_made_from():
+    item = pystac.Item.from_dict(json.loads(outputs.stac_item(RUN, RECORD, GOOD, NOW)))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert item.properties["processing:software"] == {"verdure": project["version"]}
+    expected = {
+        "algorithm": MASK_ALGORITHM,
+        "preset": "default",
+        "inputs": ["qa60"],
+        "background_images": 7,
+        "parameters": {
+            "preset": "default",
+            "background_images": 20,
+            "background_days": 60,
+            "difference": 0.04,
+            "brightness": 0.175,
+        },
+    }
+    assert {name: item.properties[f"verdure:{name}"] for name in expected} == expected
 
 
 @pytest.mark.parametrize(

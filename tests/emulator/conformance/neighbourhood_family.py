@@ -288,6 +288,16 @@ def _reduction_cases() -> list[Case]:
             GRID,
         ),
         case(
+            "a boxcar's mean, by the fast way",
+            lambda: _masked().reduceNeighborhood(
+                ee.Reducer.mean(), ee.Kernel.square(1), "kernel", True, "boxcar"
+            ),
+            {"v_mean": kept(np.nanmean(square, axis=0))},
+            library("numpy.nanmean"),
+            1e-9,
+            GRID,
+        ),
+        case(
             "several outputs get the band's name",
             lambda: _masked().reduceNeighborhood(both(), kernel(), None, False).unmask(-1),
             {"v_min": np.nanmin(square, axis=0), "v_max": np.nanmax(square, axis=0)},
