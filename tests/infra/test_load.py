@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 import pytest
 import requests
@@ -38,13 +38,20 @@ WORLD = {
 }
 
 
-def configuration(destination, slots):
+#: Where no image is: what a run there has was not found by it.
+NOWHERE = {
+    "type": "Polygon",
+    "coordinates": [[[-140, 0], [-139, 0], [-139, 1], [-140, 1], [-140, 0]]],
+}
+
+
+def configuration(name, region, slots):
     return RunConfiguration(
-        name="load",
-        region=WORLD,
+        name=name,
+        region=region,
         start=date(2018, 3, 1),
         end=date(2018, 11, 1),
-        destination=f"projects/{launch.PROJECT}/assets/{destination}",
+        destination=f"projects/{launch.PROJECT}/assets/{name}",
         limits=Limits(queued_tasks=slots),
     )
 
@@ -75,8 +82,8 @@ class Deployment:
         except requests.RequestException:
             return None
 
-    def counts(self):
-        return self.services.ledger.count_by_state("load")
+    def counts(self, run="load"):
+        return self.services.ledger.count_by_state(run)
 
 
 @contextmanager
@@ -140,14 +147,14 @@ def until(condition, deployment, seconds):
 
 def poison(deployment, run):
     """Record an image of a run whose document is damaged, and publish its message."""
-    broken = register(configuration("poisoned", 1))
+    broken = register(configuration("poisoned", NOWHERE, 1))
     document = deployment.database.collection("runs").document(broken.run_id)
-    document.set({"name": "load", "state": "SUPERSEDED", "body": "{damaged"})
+    document.set({"name": broken.name, "state": "SUPERSEDED", "body": "{damaged"})
     record = replace(
         deployment.services.ledger.exports("load")[0],
         export_id="mask-" + "0" * 40,
+        run=broken.name,
         run_id=broken.run_id,
-        queued_at=deployment.services.now() + timedelta(days=1),  # only its message offers it
         state=State.FOUND,
         attempt=1,
     )
@@ -156,7 +163,7 @@ def poison(deployment, run):
     deployment.services.bus.publish([message])
 
     def mend():
-        document.update({"body": to_json(broken)})
+        document.update({"state": "ACTIVE", "body": to_json(broken)})
         deployment.services.earth_engine.create_collection(broken.configuration.destination)
 
     return encode(message), mend
@@ -165,14 +172,14 @@ def poison(deployment, run):
 def prove(folder, images, slots, period, watch_seconds, retry_seconds, ack_seconds, seconds):
     """Run it all; return what was counted."""
     with deployed(folder, images, retry_seconds, ack_seconds, watch_seconds) as deployment:
-        run = register(configuration("masks", slots))
+        run = register(configuration("load", WORLD, slots))
         deployment.services.ledger.add_run(run)
         begin = time.monotonic()
         until(deployment.counts, deployment, 300)
         bad, mend = poison(deployment, run)
         with killing(deployment.processes, period) as killed:
             until(
-                lambda: deployment.counts() == {"SUCCEEDED": images, "FOUND": 1},
+                lambda: deployment.counts() == {"SUCCEEDED": images},
                 deployment,
                 seconds,
             )
@@ -180,8 +187,10 @@ def prove(folder, images, slots, period, watch_seconds, retry_seconds, ack_secon
             until(lambda: _buried(deployment, bad), deployment, seconds)
             mend()
             assert deployment.services.bus.redrive(ImageFound.topic) == 1
-            until(lambda: deployment.counts() == {"SUCCEEDED": images + 1}, deployment, seconds)
-        records = deployment.services.ledger.exports("load")
+            until(lambda: deployment.counts("poisoned") == {"SUCCEEDED": 1}, deployment, seconds)
+        assert deployment.counts() == {"SUCCEEDED": images}
+        ledger = deployment.services.ledger
+        records = ledger.exports("load") + ledger.exports("poisoned")
         statistics = launch.statistics(deployment.settings.earth_engine_url)
         assert deployment.pushes.dead_letters() == []
         assert len(records) == len({x.export_id for x in records}) == images + 1
