@@ -145,7 +145,7 @@ def until(condition, deployment, seconds):
         time.sleep(0.5)
 
 
-def poison(deployment, run):
+def poison(deployment):
     """Record an image of a run whose document is damaged, and publish its message."""
     broken = register(configuration("poisoned", NOWHERE, 1))
     document = deployment.database.collection("runs").document(broken.run_id)
@@ -176,7 +176,7 @@ def prove(folder, images, slots, period, watch_seconds, retry_seconds, ack_secon
         deployment.services.ledger.add_run(run)
         begin = time.monotonic()
         until(deployment.counts, deployment, 300)
-        bad, mend = poison(deployment, run)
+        bad, mend = poison(deployment)
         with killing(deployment.processes, period) as killed:
             until(
                 lambda: deployment.counts() == {"SUCCEEDED": images},
