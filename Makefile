@@ -5,10 +5,13 @@ BIN := .venv/bin
 PIP_TOOLS := 7.6.2
 PIP_AUDIT := 2.10.1
 
-.PHONY: help setup demo test soak check bench conformance docs archive lock audit infra clean
+# Real scenes for the model card, where they are beside the project.
+REAL := $(wildcard ../shared/data/slovenia-s2-l1c ../shared/data/pyrenees-l1c-jp2)
+
+.PHONY: help setup demo test soak check bench conformance docs model-card archive lock audit infra clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: .venv/dev ## Install everything for work on Verdure into .venv
 
@@ -50,6 +53,10 @@ audit: ## Ask PyPI's advisories about the deployed dependencies; write out/sbom.
 	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit==$(PIP_AUDIT)
 	mkdir -p out
 	.venv/audit/bin/pip-audit -r requirements.lock --disable-pip -f cyclonedx-json -o out/sbom.json
+
+model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 15 minutes
+	$(if $(REAL),$(BIN)/python -m benchmarks.real_scenes out/real)
+	$(BIN)/verdure model card $(foreach folder,$(REAL) $(if $(REAL),out/real/australia),--scenes $(folder))
 
 clean: ## Remove .venv and out
 	rm -rf .venv out
