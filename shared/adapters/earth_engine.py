@@ -57,6 +57,9 @@ _DESCRIPTION = re.compile(r"\S+ (mask-[0-9a-f]+(?:-\d+)?)")
 #: Names in a request's template, of characters that asset ids and request ids may have.
 IMAGE_ID, RUN_KEY, REQUEST_ID = "IMAGE-ID", "RUN-KEY", "REQUEST-ID"
 
+#: What is set into a request's text: nothing that could end a JSON string, or go up a folder.
+_HARMLESS = re.compile(r"[A-Za-z0-9_-]+")
+
 #: Properties of the source image that its mask keeps, for those who filter masks.
 KEPT_PROPERTIES = ["MGRS_TILE", "SPACECRAFT_NAME", "SENSING_ORBIT_NUMBER"]
 
@@ -137,6 +140,8 @@ class EarthEngineClient:
             (RUN_KEY, export.export_id),
             (REQUEST_ID, request_id),
         ):
+            if not _HARMLESS.fullmatch(value):
+                raise PermanentError(f"{name} is {value!r}, expected letters, digits, - and _")
             request = request.replace(name, value)
         operation = ee.data.exportImage(request_id, json.loads(request))
         return str(operation["name"])
@@ -163,6 +168,19 @@ class EarthEngineClient:
         # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
         blank = dict.fromkeys(("run_key", "cloud_share", "valid_share", "background_images"))
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
+
+    @_translated
+    def connect(self) -> None:
+        """Initialise the client now, which any call does by itself."""
+        self._initialize()
+
+    @_translated
+    def quota_share(self, asset_id: str) -> float:
+        """Return the share of the quota of an asset's project that is in use: one request."""
+        self._initialize()
+        quota = ee.data.getAssetRootQuota(f"{asset_id.split('/assets/')[0]}/assets")
+        shares = [float(x["usage"] / x["limit"]) for x in quota.values() if x["limit"]]
+        return max(shares, default=0.0)
 
     def close(self) -> None:
         """Close connections to a local server; a later call opens them again."""
