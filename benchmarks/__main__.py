@@ -12,26 +12,32 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    archive,
     cloud_mask,
+    cold_import,
     emulator_forest,
     emulator_full_tile,
     emulator_reducers,
     emulator_service,
     orchestration,
+    season,
 )
 from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
 BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
+    "cold_import": cold_import.cold_import,
     "emulator_operation_pages": emulator_service.operation_pages,
     "emulator_requests_per_second": emulator_service.requests_per_second,
     "ee_requests_per_image": orchestration.costs,
     "ledger_writes_per_image": orchestration.costs,
     "orchestration_throughput": orchestration.throughput,
+    "archive_control_plane": archive.control_plane,
     "emulator_forest": emulator_forest.forest,
     "emulator_median": emulator_reducers.median,
     "emulator_regression": emulator_reducers.regression,
     "emulator_full_tile": emulator_full_tile.full_tile,
+    "gapfill_series_per_second": season.gap_filling_speed,
     "mask_seconds_per_megapixel": cloud_mask.seconds_per_megapixel,
     "mask_graph_bytes": cloud_mask.graph_bytes,
 }

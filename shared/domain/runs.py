@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain import ids
+from shared.domain.archive import ArchivePolicy
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
 MASK_ALGORITHM = "mask-4"
@@ -87,6 +88,12 @@ class RunConfiguration:
     collection: str = "COPERNICUS/S2_HARMONIZED"
     mask: MaskParameters = field(default_factory=MaskParameters)
     limits: Limits = field(default_factory=Limits)
+    archive: ArchivePolicy | None = None
+
+    @property
+    def asset_root(self) -> str:
+        """Root of the destination's project, whose quota it is: projects/P/assets."""
+        return self.destination.split("/assets/")[0] + "/assets"
 
     @property
     def first_instant(self) -> datetime:
