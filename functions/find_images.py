@@ -42,7 +42,7 @@ def find_images(services: Services) -> dict[str, int]:
             counts["found"] += found
             counts["stale"] += stale
             counts["released"] += release(run, services)
-            share = services.earth_engine.quota_share(run.configuration.destination)
+            share = services.earth_assets.quota(run.configuration.asset_root).share
             log_facts("asset quota in use", quota_share=round(share, 4))
     return counts
 

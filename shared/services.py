@@ -163,12 +163,6 @@ class EarthEngine(Protocol):
     def connect(self) -> None:
         """Connect now, which any call does by itself."""
 
-    def quota_share(self, asset_id: str) -> float:
-        """Return the share (0 to 1) of the quota of an asset's project that is in use: one request.
-
-        The quota is of assets and of bytes; the share is that of which more is used.
-        """
-
     def close(self) -> None:
         """Close connections; a later call opens them again."""
 

@@ -169,23 +169,11 @@ class EarthEngineClient:
         blank = dict.fromkeys(("run_key", "cloud_share", "valid_share", "background_images"))
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
 
-    @_translated
-    def connect(self) -> None:
-        """Initialise the client now, which any call does by itself."""
-        self._initialize()
-
-    @_translated
-    def quota_share(self, asset_id: str) -> float:
-        """Return the share of the quota of an asset's project that is in use: one request."""
-        self._initialize()
-        quota = ee.data.getAssetRootQuota(f"{asset_id.split('/assets/')[0]}/assets")
-        shares = [float(x["usage"] / x["limit"]) for x in quota.values() if x["limit"]]
-        return max(shares, default=0.0)
-
     def close(self) -> None:
         """Close connections to a local server; a later call opens them again."""
         self._transport.close()
 
+    @translated
     def connect(self) -> None:
         """Start the client's session, unless it is there."""
         with self._initialize_once:
