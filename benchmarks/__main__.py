@@ -14,6 +14,7 @@ from rich.table import Table
 from benchmarks import (
     archive,
     cloud_mask,
+    cold_import,
     emulator_forest,
     emulator_full_tile,
     emulator_reducers,
@@ -25,6 +26,7 @@ from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
 BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
+    "cold_import": cold_import.cold_import,
     "emulator_operation_pages": emulator_service.operation_pages,
     "emulator_requests_per_second": emulator_service.requests_per_second,
     "ee_requests_per_image": orchestration.costs,

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from pathlib import Path
@@ -281,7 +281,7 @@ class Opened:
 @contextmanager
 def _opened(out: Path, stack: str) -> Iterator[Opened]:
     if stack == "cloud":
-        yield Opened(bootstrap.build(replace(read_settings(), stack="cloud")), None)
+        yield Opened(bootstrap.build(read_settings(stack="cloud")), None)
         return
     _ledger_only(out, stack)
     with stacks.start(stack, out, []) as running:
@@ -290,7 +290,7 @@ def _opened(out: Path, stack: str) -> Iterator[Opened]:
 
 def _ledger_only(out: Path, stack: str) -> Services:
     if stack == "cloud":
-        return bootstrap.build(replace(read_settings(), stack="cloud"))
+        return bootstrap.build(read_settings(stack="cloud"))
     if stack != "embedded":
         raise InvalidConfiguration([f"--stack is {stack!r}, expected embedded or cloud"])
     if not (out / "verdure.sqlite").exists():

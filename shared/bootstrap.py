@@ -70,11 +70,11 @@ def _google(settings: Settings) -> tuple[Ledger, Bus, AssetLedger, Objects]:
     from shared.adapters.pubsub import PubSubBus
     from shared.adapters.storage import CloudObjects
 
-    project = settings.project
+    project, deployment = settings.project, settings.deployment
     return (
-        FirestoreLedger(project),
-        PubSubBus(project),
-        FirestoreAssets(project),
+        FirestoreLedger(project, deployment),
+        PubSubBus(project, deployment),
+        FirestoreAssets(project, deployment),
         # The emulator of Earth Engine has the objects too that its exports make.
         CloudObjects(project, settings.earth_engine_url),
     )

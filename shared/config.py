@@ -43,6 +43,8 @@ MAX_UNDO_HOURS = 720
 #: Copies and deletions of one call, each a request of about a second, within its nine minutes.
 MAX_PER_CALL = 250
 MAX_ATTEMPTS = 10
+COLLECTION_ID = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)*")
+DEPLOYMENT = re.compile(r"[a-z][a-z0-9-]{2,11}[a-z0-9]")  # infra/variables.tf, `name`
 RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
@@ -50,6 +52,8 @@ RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 class Settings:
     """Where this process runs. `earth_engine_url` is None for Google's own.
 
+    `deployment` is Terraform's `name`: topics begin with it and a hyphen, and the Firestore
+    database is called so. It is empty on the local stacks, which have nothing beside them.
     `drive_credentials` is a file with a user's OAuth credentials for Drive; None: the process's.
     """
 
@@ -57,15 +61,22 @@ class Settings:
     project: str
     data: Path | None = None  # the embedded stack's folder
     earth_engine_url: str | None = None
+    deployment: str = ""
     drive_credentials: Path | None = None
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings, or raise InvalidConfiguration with everything that is wrong."""
+def read_settings(
+    environment: Mapping[str, str] | None = None, stack: str | None = None
+) -> Settings:
+    """Return the settings, or raise InvalidConfiguration with everything that is wrong.
+
+    A `stack` given here wins over the environment's.
+    """
     environment = os.environ if environment is None else environment
-    stack = environment.get("VERDURE_STACK", "cloud")
+    stack = stack or environment.get("VERDURE_STACK", "cloud")
     project = environment.get("VERDURE_PROJECT") or environment.get("GOOGLE_CLOUD_PROJECT", "")
     data = environment.get("VERDURE_DATA")
+    deployment = environment.get("VERDURE_DEPLOYMENT", "verdure") if stack == "cloud" else ""
     problems = []
     if stack not in STACKS:
         problems.append(f"VERDURE_STACK is {stack!r}, expected one of {', '.join(STACKS)}")
@@ -74,17 +85,23 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             f"VERDURE_PROJECT (or GOOGLE_CLOUD_PROJECT) is {project!r}, expected a Google Cloud "
             "project id: 6 to 30 lower-case letters, digits and hyphens"
         )
+    if stack == "cloud" and not DEPLOYMENT.fullmatch(deployment):
+        problems.append(
+            f"VERDURE_DEPLOYMENT is {deployment!r}, expected the `name` given to Terraform: "
+            "4 to 13 lower-case letters, digits and hyphens"
+        )
     if stack == "embedded" and not data:
         problems.append("VERDURE_DATA is not set; the embedded stack keeps its files there")
+    user = environment.get("VERDURE_DRIVE_CREDENTIALS")
+    if user and not Path(user).is_file():
+        problems.append(
+            f"VERDURE_DRIVE_CREDENTIALS is {user!r}, expected a file with a user's credentials"
+        )
     if problems:
         raise InvalidConfiguration(problems)
     url = environment.get("EARTH_ENGINE_URL")
-    user = environment.get("VERDURE_DRIVE_CREDENTIALS")
-    if user and not Path(user).is_file():
-        raise InvalidConfiguration(
-            [f"VERDURE_DRIVE_CREDENTIALS is {user!r}, expected a file with a user's credentials"]
-        )
-    return Settings(stack, project, Path(data) if data else None, url, Path(user) if user else None)
+    user_file = Path(user) if user else None
+    return Settings(stack, project, Path(data) if data else None, url, deployment, user_file)
 
 
 def read_run(path: Path) -> RunConfiguration:
@@ -164,6 +181,11 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         (
             ASSET_ID.fullmatch(run.destination),
             f"destination is {run.destination!r}, expected projects/PROJECT/assets/FOLDER",
+        ),
+        (
+            COLLECTION_ID.fullmatch(run.collection),
+            f"collection is {run.collection!r}, expected an id such as COPERNICUS/S2_HARMONIZED "
+            "or projects/PROJECT/assets/COLLECTION",
         ),
         (
             run.days_before >= 0 and run.days_after >= 0,

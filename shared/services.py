@@ -62,6 +62,12 @@ class Ledger(Protocol):
     def count_by_state(self, run: str) -> dict[str, int]:
         """Return the number of exports in each state that occurs."""
 
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service (see cli/first_run.py): JSON by name."""
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+
 
 class AssetLedger(Protocol):
     """What is remembered of assets that left, leave or come back; the words of Ledger hold."""
@@ -126,6 +132,12 @@ class Bus(Protocol):
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish messages; on return they are safe, and will be delivered at least once."""
 
+    def redrive(self, topic: str) -> int:
+        """Publish every dead letter of a topic again, as it is, and return how many there were.
+
+        Stopped in between, a letter may be delivered and stay a dead letter; none is lost.
+        """
+
 
 @dataclass(frozen=True)
 class Task:
@@ -163,6 +175,9 @@ class EarthEngine(Protocol):
         (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels),
         `background_images`, and `<input>_present` (1 or 0) for each of shared.domain.runs.INPUTS.
         """
+
+    def connect(self) -> None:
+        """Connect now, which any call does by itself."""
 
     def close(self) -> None:
         """Close connections; a later call opens them again."""

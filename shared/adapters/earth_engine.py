@@ -57,6 +57,9 @@ _DESCRIPTION = re.compile(r"\S+ (mask-[0-9a-f]+(?:-\d+)?)")
 #: Names in a request's template, of characters that asset ids and request ids may have.
 IMAGE_ID, RUN_KEY, REQUEST_ID = "IMAGE-ID", "RUN-KEY", "REQUEST-ID"
 
+#: What is set into a request's text: nothing that could end a JSON string, or go up a folder.
+_HARMLESS = re.compile(r"[A-Za-z0-9_-]+")
+
 #: Properties of the source image that its mask keeps, for those who filter masks.
 KEPT_PROPERTIES = ["MGRS_TILE", "SPACECRAFT_NAME", "SENSING_ORBIT_NUMBER"]
 
@@ -137,6 +140,8 @@ class EarthEngineClient:
             (RUN_KEY, export.export_id),
             (REQUEST_ID, request_id),
         ):
+            if not _HARMLESS.fullmatch(value):
+                raise PermanentError(f"{name} is {value!r}, expected letters, digits, - and _")
             request = request.replace(name, value)
         operation = ee.data.exportImage(request_id, json.loads(request))
         return str(operation["name"])
@@ -168,6 +173,7 @@ class EarthEngineClient:
         """Close connections to a local server; a later call opens them again."""
         self._transport.close()
 
+    @translated
     def connect(self) -> None:
         """Start the client's session, unless it is there."""
         with self._initialize_once:

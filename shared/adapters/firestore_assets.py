@@ -20,13 +20,15 @@ from shared.services import AssetTransition
 class FirestoreAssets:
     """The record of assets of the emulators and cloud stacks (see shared.services.AssetLedger)."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, database: str = "") -> None:
+        """Use a project's database of that name, or its default one."""
         self._project = project
+        self._database = database or None
 
     @cached_property
     def _client(self) -> firestore.Client:
         with credentials.needed():
-            return firestore.Client(self._project)
+            return firestore.Client(self._project, database=self._database)
 
     @property
     def _assets(self) -> firestore.CollectionReference:

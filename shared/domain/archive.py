@@ -151,9 +151,14 @@ class Quota:
     bytes: int
     max_bytes: int
 
+    @property
+    def share(self) -> float:
+        """The share of its limit that is used, of assets or of bytes, whichever is more."""
+        return max(self.assets / self.max_assets, self.bytes / self.max_bytes)
+
     def is_above(self, share: float) -> bool:
         """Tell whether the assets or the bytes are more than a share of their limit."""
-        return self.assets > share * self.max_assets or self.bytes > share * self.max_bytes
+        return self.share > share
 
     def room(self, coming: int) -> int:
         """Return how many more assets of the usual size fit, beside those that are coming."""
