@@ -88,17 +88,16 @@ images = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def earth(tmp_path_factory):
-    """An Earth Engine, its assets as the archive sees them, and the bucket's folder."""
-    data = tmp_path_factory.mktemp("earth-engine")
+def earth(earth_engine):
+    """An Earth Engine's assets as the archive sees them, and the bucket's folder."""
+    data, url = earth_engine
     bucket = data / "buckets" / "demo-archive"
-    bucket.mkdir(parents=True)
-    with launch.running(data, []) as url:
-        client.connect(url)
-        connection = EarthEngineClient(launch.PROJECT, url)
-        yield EarthEngineAssets(connection), bucket
-        connection.close()
-        client.disconnect()
+    bucket.mkdir(parents=True, exist_ok=True)
+    client.connect(url)
+    connection = EarthEngineClient(launch.PROJECT, url)
+    yield EarthEngineAssets(connection), bucket
+    connection.close()
+    client.disconnect()
 
 
 def make(bucket, name, image):

@@ -75,7 +75,8 @@ def test_it_runs_to_the_end_within_the_quota(
     shared = spent["value.compute"] + spent["assets.listAssets"]
     assert spent["image.export"] == images + len(records)
     assert spent["assets.delete"] == len(records)
-    assert 2 + shared / len(records) <= (3 if images > 1000 else 3.5)
+    # Few have nothing to share with.
+    assert images < 100 or 2 + shared / len(records) <= 3
     bootstrap.use(None)
     seconds = round(time.monotonic() - begun)
     facts = {x: statistics[x] for x in ("most_assets", "most_bytes", "usage_changes")}
