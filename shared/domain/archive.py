@@ -447,7 +447,7 @@ def deplore(record: Asset, reason: str, next_action: str) -> Asset | None:
 
 def mend(record: Asset, files: Sequence[File]) -> Asset | None:
     """Note that objects of the copy were brought back, with other generations."""
-    if record.state is not State.ARCHIVED and record.state is not State.RESTORING:
+    if len(files) != len(record.files):  # the copy was given up meanwhile
         return None
     return replace(record, files=tuple(files), reason="", next_action="")
 

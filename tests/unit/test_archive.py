@@ -187,6 +187,14 @@ def test_what_belongs_to_an_earlier_attempt_changes_nothing(name):
         assert late[name](asset(state=state, attempt=2)) is None
 
 
+def test_objects_that_were_brought_back_are_those_on_record_from_then_on():
+    anew = replace(FILE, generation=FILE.generation + 1)
+    broken = asset(state=State.ARCHIVED, files=(FILE,), reason="it does not exist")
+    mended = archive.mend(broken, [anew])
+    assert (mended.state, mended.files, mended.reason) == (State.ARCHIVED, (anew,), "")
+    assert archive.mend(asset(files=()), [anew]) is None
+
+
 def test_nothing_is_doomed_before_its_undo_window_is_over():
     record = asset(state=State.TOMBSTONED, delete_after=NOW + timedelta(seconds=1))
     assert archive.doom(record, NOW) is None
