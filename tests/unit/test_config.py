@@ -95,7 +95,7 @@ def test_a_table_stays_a_name(read):
         ({"archive": {"bucket": "abc", "restore": "fax"}}, ["fax"]),
         (
             {"archive": {"bucket": "abc", "drive": "My Drive"}},
-            ["archive.drive is 'My Drive'", "id"],
+            ["archive.drive is 'My Drive'"],
         ),
         ({"archive": {"bucket": "abc", "undo_hours": -1}}, ["archive.undo_hours is -1"]),
         ({"collection": 'S2", "x": "'}, ["collection is", "such as COPERNICUS/S2_HARMONIZED"]),
@@ -138,7 +138,7 @@ def test_a_deployment_has_a_name_only_in_the_cloud():
 def test_a_users_credentials_for_drive_are_a_file_that_is_there(tmp_path):
     file = tmp_path / "user.json"
     of = {"VERDURE_PROJECT": "my-project", "VERDURE_DRIVE_CREDENTIALS": str(file)}
-    with pytest.raises(InvalidConfiguration, match="VERDURE_DRIVE_CREDENTIALS is .*user.json"):
+    with pytest.raises(InvalidConfiguration, match="VERDURE_DRIVE_CREDENTIALS is"):
         read_settings(of)
     file.write_text("{}")
     assert read_settings(of).drive_credentials == file
