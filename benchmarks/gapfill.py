@@ -1,8 +1,8 @@
 """`python -m benchmarks.gapfill`: how well gaps are filled, on real series; out/gapfill.json.
 
 Four protocols, five seeds each. For all pixels alike:
-- dates: a fifth of the clear dates is hidden (those on which at least half of the pixels are clear);
-- dates gap: 60 days are hidden that begin anywhere, with at least two clear dates in them.
+- dates: a fifth of the dates is hidden on which at least half of the pixels are clear;
+- dates gap: 60 days are hidden that begin anywhere, with at least two such dates in them.
 The same for every pixel on its own:
 - pixels: each clear observation is hidden with a chance of one fifth;
 - pixels gap: 60 days are hidden, with at least two clear observations in them.

@@ -51,7 +51,7 @@ def series(pixels, tmp_path_factory):
         yield collection
 
 
-#: An image of the series, and array bands by name: the filled series, the curve at two sets of days.
+#: An image of the series, and the bands of the filled series.
 IMAGE = 20
 BANDS = ("value", "std", "quality", "valid", "weight")
 
