@@ -23,8 +23,8 @@ HOST = "127.0.0.1"
 #: Environment variables by which Google's clients find an emulator.
 VARIABLES = {"firestore": "FIRESTORE_EMULATOR_HOST", "pubsub": "PUBSUB_EMULATOR_HOST"}
 
-#: Seconds to wait for a dead letter before there is taken to be none. Connecting is part of it: on a
-#: busy machine, a second.
+#: Seconds to wait for a dead letter before there is taken to be none. Connecting is part of
+#: it: on a busy machine, a second.
 PATIENCE = 5.0
 
 #: Seconds until both Java programs listen, on two slow cores.

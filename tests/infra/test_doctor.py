@@ -58,8 +58,11 @@ def healthy():
             "name": f"{root}/databases/{NAME}/documents/probes/1"
         },
         f"DELETE v1/{root}/databases/{NAME}/documents/probes/1": {},
-        f"GET v1/{root}/databases/{NAME}/collectionGroups/exports/indexes": {
-            "indexes": [{"state": "READY"}]
+        **{
+            f"GET v1/{root}/databases/{NAME}/collectionGroups/{x}/indexes": {
+                "indexes": [{"state": "READY"}]
+            }
+            for x in ("exports", "assets")
         },
         f"GET v1/{root}": {"projectNumber": NUMBER},
         f"POST v1/{root}:getIamPolicy": {"bindings": bindings},
@@ -170,9 +173,9 @@ ILLNESSES = [
         "roles/datastore.user",
     ),
     (
-        f"GET v1/{PIPELINE}/databases/{NAME}/collectionGroups/exports/indexes",
+        f"GET v1/{PIPELINE}/databases/{NAME}/collectionGroups/assets/indexes",
         {"indexes": [{"state": "CREATING"}]},
-        "index of the ledger",
+        "index of assets",
         "wait",
     ),
     (
@@ -262,7 +265,7 @@ def test_on_googles_emulators(firestore_and_pubsub, tmp_path, monkeypatch):
     functions = tuple(x for x in read_pipeline().values() if x.topic)
     project = "doctor-project"
     pushes = Pushes(project, functions)
-    for function in functions:
+    for function in functions[:-1]:
         pushes.subscribe(function, "http://127.0.0.1:9/")
     publisher = pubsub_v1.PublisherClient()
     publisher.publish(f"projects/{project}/topics/image-found-dead", b"given up").result()
@@ -274,5 +277,8 @@ def test_on_googles_emulators(firestore_and_pubsub, tmp_path, monkeypatch):
     bad = {x for x in found if not found[x].fine}
     assert {"ledger", "queue of mask_image", "dead letters of export-finished"} <= {*found} - bad
     assert "dead letters of image-found" in bad
+    missing = found[f"queue of {functions[-1].name}"]
+    assert "does not exist" in missing.found
+    assert "terraform" not in missing.mend, "no local stack is Terraform's"
     monkeypatch.setattr(pubsub, "PATIENCE", 1.0)
     assert PubSubBus(project).redrive(ImageFound.topic) == 1, "seen, not taken"
