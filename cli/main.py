@@ -157,7 +157,12 @@ def doctor(stack: Stack = StackName.CLOUD, as_json: Json = False) -> None:
     """
     with errors_for_people():
         if stack is StackName.EMBEDDED:
-            raise InvalidConfiguration(["the embedded stack has nothing to look at but a file"])
+            raise InvalidConfiguration(
+                [
+                    "the embedded stack is files in a folder, made when a run starts: "
+                    "`verdure status --out FOLDER` shows its runs"
+                ]
+            )
         findings = list(examination.examine(examination.of(read_settings(stack=stack))))
         if as_json:
             typer.echo(json.dumps([asdict(x) for x in findings], indent=1))
@@ -201,6 +206,10 @@ def _print_findings(findings: list[examination.Finding]) -> None:
         console.print(f"{mark} {finding.what}: {finding.found}", highlight=False)
         if not finding.fine:
             console.print(f"      [bold]{finding.mend}[/]", highlight=False, soft_wrap=True)
+    if wrong := sum(not x.fine for x in findings):
+        console.print(f"{wrong} of {len(findings)} are wrong; what is first may cause what follows")
+    else:
+        console.print(f"all {len(findings)} are fine")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # western longitudes are negative
