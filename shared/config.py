@@ -83,7 +83,8 @@ def read_settings(
     if not PROJECT_ID.fullmatch(project):
         problems.append(
             f"VERDURE_PROJECT (or GOOGLE_CLOUD_PROJECT) is {project!r}, expected a Google Cloud "
-            "project id: 6 to 30 lower-case letters, digits and hyphens"
+            "project id: 6 to 30 lower-case letters, digits and hyphens; `terraform output -raw "
+            "environment` in infra/ has what a deployment needs"
         )
     if stack == "cloud" and not DEPLOYMENT.fullmatch(deployment):
         problems.append(
