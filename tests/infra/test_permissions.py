@@ -15,6 +15,7 @@ ADAPTERS = {
     "ledger": ("firestore", {"firestore": "FirestoreLedger"}),
     "assets": ("firestore", {"firestore_assets": "FirestoreAssets"}),
     "bus": ("pubsub", {"pubsub": "PubSubBus"}),
+    "drive": ("drive", {"drive": "GoogleDrive"}),
     "objects": ("storage", {"storage": "CloudObjects"}),
     "earth_engine": ("earth_engine", {"earth_engine": "EarthEngineClient"}),
     "earth_assets": (
@@ -45,12 +46,19 @@ def names_in(node):
 def imported(tree):
     """Return name → module of shared/ that acts, for what a file imports of such modules."""
     found = {}
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("shared."):
-            module = node.module.removeprefix("shared.")
-            if (ROOT / f"shared/{module}.py").exists() and module not in FRAME:
-                found |= {x.name: module for x in node.names}
+    for node in (x for x in tree.body if isinstance(x, ast.ImportFrom)):
+        names = [x.name for x in node.names]
+        if node.module == "shared":
+            for module in filter(acts, names):
+                used = re.findall(rf"\b{module}\.(\w+)", ast.unparse(tree))
+                found |= dict.fromkeys(used, module)
+        elif acts(module := (node.module or "").removeprefix("shared.")):
+            found |= dict.fromkeys(names, module)
     return found
+
+
+def acts(module):
+    return (ROOT / f"shared/{module}.py").exists() and module not in FRAME
 
 
 @cache
