@@ -78,6 +78,7 @@ def code_of(function):
     return code
 
 
+@cache
 def used_services(function):
     """Return (service, method) of each call that a function makes, itself or by shared modules."""
     used = set()
@@ -115,6 +116,7 @@ def short_names(body):
     return short
 
 
+@cache
 def client_calls(service, method):
     """Return the calls of Google's client behind a method, those of its helpers included."""
     section, modules = ADAPTERS[service]
