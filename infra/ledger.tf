@@ -46,7 +46,7 @@ resource "google_firestore_field" "unindexed" {
     "exports/reason"     = {}, "exports/next_action" = {}, "runs/body" = {},
     "assets/changed_at"  = {}, "assets/delete_after" = {}, "assets/sensed_at" = {},
     "assets/used_at"     = {}, "assets/read_at" = {}, "assets/description" = {}, "assets/item" = {},
-    "assets/files"       = {}, "assets/reason" = {}, "assets/next_action" = {},
+    "assets/second"      = {}, "assets/files" = {}, "assets/reason" = {}, "assets/next_action" = {},
   }
 
   database   = google_firestore_database.ledger.name

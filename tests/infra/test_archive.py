@@ -17,7 +17,9 @@ from cli.pipeline import push_body, read_pipeline
 from emulator import launch
 from emulator.scenes.synthetic import write_metadata_only
 from shared.adapters.embedded import Database, SqliteBus, SqliteLedger
+from shared.domain.archive import ArchivePolicy
 from shared.domain.runs import RunConfiguration, register
+from shared.messages import QuotaReached, RestoreRequested, encode
 
 from .conftest import ROOT
 from .processes import FunctionProcess
@@ -152,17 +154,17 @@ def _refuse_poison(processes):
 def _flow(processes, folder):
     database = Database(folder / "verdure.sqlite")
     ledger, bus = SqliteLedger(database), SqliteBus(database)
-    ledger.add_run(
-        register(
-            RunConfiguration(
-                name="archive",
-                region=WORLD,
-                start=date(2018, 3, 1),
-                end=date(2018, 11, 1),
-                destination=f"projects/{launch.PROJECT}/assets/verdure/masks",
-            )
+    run = register(
+        RunConfiguration(
+            name="archive",
+            region=WORLD,
+            start=date(2018, 3, 1),
+            end=date(2018, 11, 1),
+            destination=f"projects/{launch.PROJECT}/assets/verdure/masks",
+            archive=ArchivePolicy("archive"),
         )
     )
+    ledger.add_run(run)
     takers = {x.topic: x.name for x in read_pipeline().values() if x.topic}
     assert processes["find_images"].post()[0] == 200
     deadline = time.monotonic() + 120
@@ -173,6 +175,10 @@ def _flow(processes, folder):
             assert processes[takers[delivery.topic]].post(captured) == (200, "OK")
             bus.acknowledge(delivery)
         assert processes["watch_exports"].post()[0] == 200
+    assert processes["watch_assets"].post()[0] == 200
+    for message in (QuotaReached(run.run_id), RestoreRequested(run.run_id)):
+        captured = push_body(encode(message), "1", "2026-11-22T09:05:40.170Z", "s")
+        assert processes[takers[message.topic]].post(captured) == (200, "OK")
     database.close()
     return True
 
@@ -198,4 +204,7 @@ def test_every_function_runs_with_the_locked_requirements_alone(
     python = clean_python(extracted / "requirements.txt", tmp_path / "clean")
     listed = subprocess.run([python, "-m", "pip", "check"], capture_output=True, text=True)
     assert listed.returncode == 0, listed.stdout
+    # What only the cloud stack imports.
+    names = [f"shared.adapters.{x.stem}" for x in (extracted / "shared/adapters").glob("[a-z]*.py")]
+    subprocess.run([python, "-c", f"import {', '.join(names)}"], cwd=extracted, check=True)
     assert drive(extracted, python, tmp_path, publish_models)

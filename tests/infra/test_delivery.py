@@ -50,6 +50,15 @@ def test_the_steps_of_the_build_come_in_an_order_in_which_nothing_unchecked_is_a
     assert CLOUD_BUILD["substitutions"]["_APPLY"] == "no"
 
 
+def test_both_services_run_what_ci_runs():
+    wanted = set(re.findall(r"^make (\w+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE))
+    steps = [" ".join([x.get("entrypoint", ""), *x["args"]]) for x in CLOUD_BUILD["steps"]]
+    runs = [x.get("run", "") for x in WORKFLOW["jobs"]["check"]["steps"]]
+    assert wanted == {"check", "test"}
+    for commands in (steps, runs):
+        assert wanted <= set(re.findall(r"\w+", " ".join(x for x in commands if "make" in x)))
+
+
 def test_the_workflow_may_only_read():
     assert WORKFLOW["permissions"] == {"contents": "read"}
     runs = [step["run"] for step in WORKFLOW["jobs"]["check"]["steps"] if "run" in step]
