@@ -54,7 +54,7 @@ class Prior:
 
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0)
-SLOW: Final = Prior(0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 170.0)
+SLOW: Final = Prior(0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 60.0)
 CALM: Final = Prior(0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07)
 LIVELY: Final = Prior(0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15)
 PRIORS: Final = (EXACT, SLOW, CALM, LIVELY)
