@@ -1,9 +1,9 @@
 """mask_image, on `image-found`: claim the image and start exactly one Earth Engine export."""
 
 from shared.domain import exports
-from shared.domain.exports import Failure
+from shared.domain.exports import Failure, State
 from shared.errors import PermanentError, TaskQueueFull
-from shared.handler import logger, on_message
+from shared.handler import log_facts, logger, on_message
 from shared.messages import ImageFound
 from shared.services import Services
 
@@ -34,5 +34,6 @@ def mask_image(message: ImageFound, message_id: str, services: Services) -> None
             message.export_id,
             lambda x: exports.fail(x, Failure.PERMANENT, reason, services.now()),
         )
+        log_facts("export closed", outcome=State.FAILED, failure=Failure.PERMANENT)
     else:
         ledger.change(message.export_id, lambda x: exports.start(x, attempt, operation))

@@ -15,7 +15,11 @@ def release(run: Run, services: Services) -> int:
     """
     ceiling = run.configuration.limits.queued_tasks
     queue = services.ledger.waiting(run.name, services.now(), ceiling)
-    free = ceiling - services.ledger.count_in_flight(run.name)
+    in_flight = services.ledger.count_in_flight(run.name)
+    free = ceiling - in_flight
+    if run.configuration.archive is not None and queue:
+        # What would only meet the quota waits until the archive has made room.
+        free = min(free, services.earth_assets.quota(run.configuration.asset_root).room(in_flight))
     offered = queue[: max(free, 0)]
     services.bus.publish(
         [ImageFound(x.run_id, x.export_id, x.image_id, x.attempt) for x in offered]

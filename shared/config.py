@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import shapely
 import shapely.validation
 import yaml
 
+from shared.domain.archive import ArchivePolicy
 from shared.domain.runs import (
     INPUTS,
     MAX_QUEUED_TASKS,
@@ -32,39 +33,76 @@ STACKS = ("embedded", "emulators", "cloud")
 PROJECT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
+#: https://cloud.google.com/storage/docs/buckets#naming
+BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+#: Ids of folders in Drive; Google says only that they are opaque.
+DRIVE_ID = re.compile(r"[A-Za-z0-9_-]+")
+OBJECT_PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+#: 30 days: a window in which nothing is freed, longer than anybody waits.
+MAX_UNDO_HOURS = 720
+#: Copies and deletions of one call, each a request of about a second, within its nine minutes.
+MAX_PER_CALL = 250
+MAX_ATTEMPTS = 10
+COLLECTION_ID = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)*")
+DEPLOYMENT = re.compile(r"[a-z][a-z0-9-]{2,11}[a-z0-9]")  # infra/variables.tf, `name`
 RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where this process runs. `earth_engine_url` is None for Google's own."""
+    """Where this process runs. `earth_engine_url` is None for Google's own.
+
+    `deployment` is Terraform's `name`: topics begin with it and a hyphen, and the Firestore
+    database is called so. It is empty on the local stacks, which have nothing beside them.
+    `drive_credentials` is a file with a user's OAuth credentials for Drive; None: the process's.
+    """
 
     stack: str
     project: str
     data: Path | None = None  # the embedded stack's folder
     earth_engine_url: str | None = None
+    deployment: str = ""
+    drive_credentials: Path | None = None
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings, or raise InvalidConfiguration with everything that is wrong."""
+def read_settings(
+    environment: Mapping[str, str] | None = None, stack: str | None = None
+) -> Settings:
+    """Return the settings, or raise InvalidConfiguration with everything that is wrong.
+
+    A `stack` given here wins over the environment's.
+    """
     environment = os.environ if environment is None else environment
-    stack = environment.get("VERDURE_STACK", "cloud")
+    stack = stack or environment.get("VERDURE_STACK", "cloud")
     project = environment.get("VERDURE_PROJECT") or environment.get("GOOGLE_CLOUD_PROJECT", "")
     data = environment.get("VERDURE_DATA")
+    deployment = environment.get("VERDURE_DEPLOYMENT", "verdure") if stack == "cloud" else ""
     problems = []
     if stack not in STACKS:
         problems.append(f"VERDURE_STACK is {stack!r}, expected one of {', '.join(STACKS)}")
     if not PROJECT_ID.fullmatch(project):
         problems.append(
             f"VERDURE_PROJECT (or GOOGLE_CLOUD_PROJECT) is {project!r}, expected a Google Cloud "
-            "project id: 6 to 30 lower-case letters, digits and hyphens"
+            "project id: 6 to 30 lower-case letters, digits and hyphens; `terraform output -raw "
+            "environment` in infra/ has what a deployment needs"
+        )
+    if stack == "cloud" and not DEPLOYMENT.fullmatch(deployment):
+        problems.append(
+            f"VERDURE_DEPLOYMENT is {deployment!r}, expected the `name` given to Terraform: "
+            "4 to 13 lower-case letters, digits and hyphens"
         )
     if stack == "embedded" and not data:
         problems.append("VERDURE_DATA is not set; the embedded stack keeps its files there")
+    user = environment.get("VERDURE_DRIVE_CREDENTIALS")
+    if user and not Path(user).is_file():
+        problems.append(
+            f"VERDURE_DRIVE_CREDENTIALS is {user!r}, expected a file with a user's credentials"
+        )
     if problems:
         raise InvalidConfiguration(problems)
     url = environment.get("EARTH_ENGINE_URL")
-    return Settings(stack, project, Path(data) if data else None, url)
+    user_file = Path(user) if user else None
+    return Settings(stack, project, Path(data) if data else None, url, deployment, user_file)
 
 
 def read_run(path: Path) -> RunConfiguration:
@@ -108,8 +146,10 @@ def _unknown_keys(content: dict[Any, Any], kind: type, prefix: str) -> list[str]
     known = [field.name for field in fields(kind)]
     for key, value in content.items():
         if key in known:
-            if is_dataclass(types[key]) and isinstance(value, dict):
-                problems += _unknown_keys(value, types[key], f"{prefix}{key}.")
+            options = [types[key], *get_args(types[key])]
+            inner = next((x for x in options if is_dataclass(x) and isinstance(x, type)), None)
+            if inner and isinstance(value, dict):
+                problems += _unknown_keys(value, inner, f"{prefix}{key}.")
             continue
         near = difflib.get_close_matches(str(key), known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
@@ -142,6 +182,11 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         (
             ASSET_ID.fullmatch(run.destination),
             f"destination is {run.destination!r}, expected projects/PROJECT/assets/FOLDER",
+        ),
+        (
+            COLLECTION_ID.fullmatch(run.collection),
+            f"collection is {run.collection!r}, expected an id such as COPERNICUS/S2_HARMONIZED "
+            "or projects/PROJECT/assets/COLLECTION",
         ),
         (
             run.days_before >= 0 and run.days_after >= 0,
@@ -189,7 +234,59 @@ def _contradictions(run: RunConfiguration) -> list[str]:
             f"limits.attempts is {limits.attempts}, expected 1 to 10",
         ),
     ]
+    problems = [problem for fine, problem in checks if not fine]
+    return problems + (_archive_contradictions(run.archive) if run.archive else [])
+
+
+def _archive_contradictions(policy: ArchivePolicy) -> list[str]:
+    checks = [
+        (
+            BUCKET.fullmatch(policy.bucket),
+            f"archive.bucket is {policy.bucket!r}, expected a bucket's name without gs://",
+        ),
+        (
+            OBJECT_PREFIX.fullmatch(policy.prefix),
+            f"archive.prefix is {policy.prefix!r}, expected a folder such as verdure/masks",
+        ),
+        (
+            policy.drive is None or DRIVE_ID.fullmatch(policy.drive),
+            f"archive.drive is {policy.drive!r}, expected the id of a folder in Drive: the last "
+            "part of its address",
+        ),
+        (
+            0 < policy.low <= policy.high < 1,
+            f"archive.low and archive.high are {policy.low} and {policy.high}, expected shares "
+            "of the quota, low at most high: 0.6 and 0.8",
+        ),
+        (
+            policy.max_age_days is None or policy.max_age_days >= 1,
+            f"archive.max_age_days is {policy.max_age_days}, expected 1 or more, or none",
+        ),
+        (
+            0 <= policy.undo_hours <= MAX_UNDO_HOURS,
+            f"archive.undo_hours is {policy.undo_hours}, expected 0 to {MAX_UNDO_HOURS}",
+        ),
+        (
+            1 <= policy.per_call <= MAX_PER_CALL,
+            f"archive.per_call is {policy.per_call}, expected 1 to {MAX_PER_CALL}",
+        ),
+        (
+            1 <= policy.attempts <= MAX_ATTEMPTS,
+            f"archive.attempts is {policy.attempts}, expected 1 to {MAX_ATTEMPTS}",
+        ),
+    ]
     return [problem for fine, problem in checks if not fine]
+
+
+def read_geometry(value: Any, folder: Path, key: str) -> dict[str, Any]:
+    """Return the GeoJSON geometry in a file, or raise InvalidConfiguration naming `key`."""
+    try:
+        found = _geometry(value, folder, key)
+    except ValueError as error:
+        raise InvalidConfiguration([str(error)]) from error
+    if isinstance(found, str):
+        raise InvalidConfiguration([f"{key} is {value!r}, expected a file of GeoJSON"])
+    return found
 
 
 def _ignored(mask: MaskParameters) -> list[str]:

@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain import ids
+from shared.domain.archive import ArchivePolicy
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-3"
+MASK_ALGORITHM = "mask-4"
 
 #: Version of the project (pyproject.toml), which says what code made a mask.
 CODE_VERSION = "0.1.0"
@@ -87,6 +88,12 @@ class RunConfiguration:
     collection: str = "COPERNICUS/S2_HARMONIZED"
     mask: MaskParameters = field(default_factory=MaskParameters)
     limits: Limits = field(default_factory=Limits)
+    archive: ArchivePolicy | None = None
+
+    @property
+    def asset_root(self) -> str:
+        """Root of the destination's project, whose quota it is: projects/P/assets."""
+        return self.destination.split("/assets/")[0] + "/assets"
 
     @property
     def first_instant(self) -> datetime:

@@ -1,0 +1,254 @@
+"""The deployed shape under load and failures: a process a function, Pub/Sub's push, Firestore.
+
+One function after another is killed and started again throughout, and a poison message is among
+the good ones. All images must be recorded, none twice, and the poison come back once its cause
+is mended.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import date
+
+import pytest
+import requests
+from google.cloud import firestore
+from typer.testing import CliRunner
+
+import main
+from cli import google_emulators
+from cli.google_emulators import Pushes
+from cli.main import app
+from cli.pipeline import read_pipeline
+from emulator import launch
+from emulator.scenes.synthetic import write_metadata_only
+from shared import bootstrap
+from shared.adapters import pubsub
+from shared.adapters.records import to_json
+from shared.config import Settings
+from shared.domain.exports import State
+from shared.domain.runs import Limits, RunConfiguration, register
+from shared.messages import ImageFound, encode
+
+from .conftest import ROOT
+from .processes import FunctionProcess
+
+WORLD = {
+    "type": "Polygon",
+    "coordinates": [[[-20, 30], [40, 30], [40, 70], [-20, 70], [-20, 30]]],
+}
+
+#: Functions that a mask passes through. The others have no messages here.
+FLOW = ("find_images", "mask_image", "watch_exports", "record_export")
+
+#: An address that nothing listens at.
+NOBODY = "http://127.0.0.1:9/"
+
+#: Where no image is: what a run there has was not found by it.
+NOWHERE = {
+    "type": "Polygon",
+    "coordinates": [[[-140, 0], [-139, 0], [-139, 1], [-140, 1], [-140, 0]]],
+}
+
+
+def configuration(name, region, slots):
+    return RunConfiguration(
+        name=name,
+        region=region,
+        start=date(2018, 3, 1),
+        end=date(2018, 11, 1),
+        destination=f"projects/{launch.PROJECT}/assets/{name}",
+        limits=Limits(queued_tasks=slots),
+    )
+
+
+class Deployment:
+    """Everything that a deployment runs, on this machine."""
+
+    def __init__(self, folder, url, names, retry_seconds, ack_seconds, watch_seconds):
+        self.schedule = {"find_images": 60, "watch_exports": watch_seconds}
+        self.settings = Settings("emulators", launch.PROJECT, None, url)
+        self.services = bootstrap.build(self.settings)
+        self.database = firestore.Client(launch.PROJECT)
+        functions = [replace(x, retry_seconds=retry_seconds) for x in read_pipeline().values()]
+        self.pushes = Pushes(launch.PROJECT, tuple(x for x in functions if x.topic), ack_seconds)
+        self.environment = {"VERDURE_STACK": "emulators", "VERDURE_PROJECT": launch.PROJECT}
+        self.environment["EARTH_ENGINE_URL"] = url
+        self.processes = {
+            name: FunctionProcess(name, ROOT, self.environment, folder / f"{name}.log").start()
+            for name in names
+        }
+        for function in self.pushes.functions:
+            process = self.processes.get(function.name)
+            self.pushes.subscribe(function, process.url if process else NOBODY)
+
+    def tick(self, function):
+        """Do what Cloud Scheduler does, which minds no failure: there is a next time."""
+        try:
+            return self.processes[function].post()[0]
+        except requests.RequestException:
+            return None
+
+    def redrive(self):
+        """Send dead letters again, as a person does; return what the command says."""
+        done = CliRunner().invoke(
+            app, ["redrive", "--stack", "emulators"], env=self.environment, catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def counts(self, run="load"):
+        return self.services.ledger.count_by_state(run)
+
+
+@contextmanager
+def deployed(folder, names, images, retry_seconds, ack_seconds, watch_seconds):
+    scenes = write_metadata_only(folder / "scenes", images)
+    with ExitStack() as exits:
+        url = exits.enter_context(
+            launch.running(
+                folder / "earth-engine", [scenes], "--metadata-only", "--concurrency", "2"
+            )
+        )
+        deployment = Deployment(folder, url, names, retry_seconds, ack_seconds, watch_seconds)
+        for process in deployment.processes.values():
+            exits.callback(process.kill)
+        for process in deployment.processes.values():
+            process.ready()
+        yield deployment
+
+
+@contextmanager
+def killing(processes, period):
+    """Kill one process after another, and start it again at once; yield how often each was.
+
+    A process is not killed again before it was up: a function that never is proves nothing.
+    """
+    killed, over = Counter(), threading.Event()
+
+    def kill():
+        while True:
+            for name, process in processes.items():
+                if over.wait(period):
+                    return
+                process.kill()
+                process.start().ready()
+                killed[name] += 1
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+def until(condition, deployment, seconds):
+    """Play the scheduler until a condition holds.
+
+    A tick offers anew what is not claimed yet: too many of them, and messages that have
+    nothing to do stand before those that have.
+    """
+    deadline, due = time.monotonic() + seconds, dict.fromkeys(deployment.schedule, 0.0)
+    while not condition():
+        assert time.monotonic() < deadline, deployment.counts()
+        for function, period in deployment.schedule.items():
+            if time.monotonic() >= due[function]:
+                due[function] = time.monotonic() + period
+                deployment.tick(function)
+        time.sleep(0.5)
+
+
+def poison(deployment):
+    """Record an image of a run whose document is damaged, and publish its message."""
+    broken = register(configuration("poisoned", NOWHERE, 1))
+    document = deployment.database.collection("runs").document(broken.run_id)
+    document.set({"name": broken.name, "state": "SUPERSEDED", "body": "{damaged"})
+    record = replace(
+        deployment.services.ledger.exports("load")[0],
+        export_id="mask-" + "0" * 40,
+        run=broken.name,
+        run_id=broken.run_id,
+        state=State.FOUND,
+        attempt=1,
+    )
+    deployment.services.ledger.add([record])
+    message = ImageFound(record.run_id, record.export_id, record.image_id, 1)
+    deployment.services.bus.publish([message])
+
+    def mend():
+        document.update({"state": "ACTIVE", "body": to_json(broken)})
+        deployment.services.earth_engine.create_collection(broken.configuration.destination)
+
+    return encode(message), mend
+
+
+def prove(folder, names, images, slots, period, watch_seconds, retry_seconds, ack_seconds, seconds):
+    """Run it all; return what was counted."""
+    with deployed(folder, names, images, retry_seconds, ack_seconds, watch_seconds) as deployment:
+        run = register(configuration("load", WORLD, slots))
+        deployment.services.ledger.add_run(run)
+        begin = time.monotonic()
+        until(deployment.counts, deployment, 300)
+        bad, mend = poison(deployment)
+        with killing(deployment.processes, period) as killed:
+            until(
+                lambda: deployment.counts() == {"SUCCEEDED": images},
+                deployment,
+                seconds,
+            )
+            took = time.monotonic() - begin
+            until(lambda: _buried(deployment, bad), deployment, seconds)
+            mend()
+            assert "1 dead letters sent again" in deployment.redrive()
+            until(lambda: deployment.counts("poisoned") == {"SUCCEEDED": 1}, deployment, seconds)
+        assert deployment.counts() == {"SUCCEEDED": images}
+        ledger = deployment.services.ledger
+        records = ledger.exports("load") + ledger.exports("poisoned")
+        statistics = launch.statistics(deployment.settings.earth_engine_url)
+        assert deployment.pushes.dead_letters() == []
+        assert len(records) == len({x.export_id for x in records}) == images + 1
+        started = statistics["tasks_by_type"]["EXPORT_IMAGE"]
+        assert started == images + 1, "an image was exported twice, or not at all"
+        assert len({x.operation for x in records}) == images + 1
+        return {"killed": dict(killed), "seconds": took, "images": images}
+
+
+def _buried(deployment, data):
+    letters = deployment.pushes.dead_letters()
+    assert {x[1] for x in letters} <= {data}, "only the poison is given up"
+    return bool(letters)
+
+
+@pytest.fixture
+def folder(tmp_path, firestore_and_pubsub, publish_models):
+    """Where a deployment keeps its files: the models are published."""
+    publish_models(tmp_path / "earth-engine")
+    return tmp_path
+
+
+def test_a_few_images_with_kills_and_a_poison_message(folder, monkeypatch):
+    for module in (google_emulators, pubsub):
+        monkeypatch.setattr(module, "PATIENCE", 1.0)
+    # Five deliveries within 9 s: longer than a start, on a machine with other work too.
+    counted = prove(folder, FLOW, 4, 4, 2, 2, retry_seconds=(1, 3), ack_seconds=30, seconds=120)
+    assert sum(counted["killed"].values()) >= 2
+
+
+@pytest.mark.soak
+def test_two_thousand_images_with_a_kill_every_ten_seconds(folder):
+    # Five deliveries within 30 s, not 150: the poison is to be given up within the test.
+    counted = prove(
+        *(folder, main.__all__, 2000, 150, 10, 12),
+        retry_seconds=(2, 20),
+        ack_seconds=60,
+        seconds=3600,
+    )
+    assert set(counted["killed"]) == set(main.__all__)
+    out = ROOT / "out" / "load.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(counted))
