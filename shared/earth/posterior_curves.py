@@ -4,9 +4,9 @@ A curve is a mean, a trend, three yearly harmonics and a departure from them tha
 within weeks (a Matérn process by its sines; Solin and Särkkä 2020, doi 10.1007/s11222-019-09886-w).
 Five priors differ in how fast the curve may turn and how exact observations are: exact harmonics,
 quick change under a clear sky, slow change beside one wave a year, little more than that wave among
-noise, and fields that are sown and cut. Each gives a posterior with a Student-t evidence, which says
-how much of it to take at this pixel. What lies far below the others' curve counts less: cloud, snow
-and shadow lower NDVI. docs/science.md has the formulas.
+noise, and fields that are sown and cut. Each gives a posterior with a Student-t evidence, which
+says how much of it to take at this pixel. What lies far below the others' curve counts less: cloud,
+snow and shadow lower NDVI. docs/science.md has the formulas.
 """
 
 import math
