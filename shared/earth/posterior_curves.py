@@ -2,11 +2,11 @@
 
 A curve is a mean, a trend, three yearly harmonics and a departure from them that forgets itself
 within weeks (a Matérn process by its sines; Solin and Särkkä 2020, doi 10.1007/s11222-019-09886-w).
-Four priors differ in how fast the curve may turn and how exact observations are: exact harmonics,
-slow change beside one wave a year, little more than that wave among noise, and fields that are sown
-and cut. Each gives a posterior with a Student-t evidence, which says how much of it to take at this
-pixel. What lies far below the others'
-curve counts less: cloud, snow and shadow lower NDVI. docs/science.md has the formulas.
+Five priors differ in how fast the curve may turn and how exact observations are: exact harmonics,
+quick change under a clear sky, slow change beside one wave a year, little more than that wave among
+noise, and fields that are sown and cut. Each gives a posterior with a Student-t evidence, which
+says how much of it to take at this pixel. What lies far below the others' curve counts less: cloud,
+snow and shadow lower NDVI. docs/science.md has the formulas.
 """
 
 import math
@@ -54,10 +54,11 @@ class Prior:
 
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0)
-SLOW: Final = Prior(0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 170.0)
+CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
+SLOW: Final = Prior(0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 60.0)
 CALM: Final = Prior(0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07)
 LIVELY: Final = Prior(0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15)
-PRIORS: Final = (EXACT, SLOW, CALM, LIVELY)
+PRIORS: Final = (EXACT, CLEAR, SLOW, CALM, LIVELY)
 #: Observations are held against the curve of this one to find the low ones.
 WATCHFUL: Final = Prior(0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
 #: The curve's variance is so much larger than its posterior's: what disturbs one date disturbs the
