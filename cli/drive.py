@@ -12,7 +12,7 @@ from shared.domain.runs import Run, RunState
 #: Seconds between two looks at Earth Engine: short while slots wait to be filled, longer and
 #: longer while tasks merely run, since every look is a request.
 SHORTEST_PAUSE = 0.8
-LONGEST_PAUSE = 15.0
+LONGEST_PAUSE = 30.0
 PAUSE_GROWTH = 1.8
 
 #: Seconds without any change of the ledger after which a stack is taken for stuck.
