@@ -37,7 +37,7 @@ def drive(stack: Stack, run: Run, report: Report) -> Outcome:
     current = ledger.run(run.run_id)
     if current.state is RunState.FAILED:
         return Outcome({}, current.reason)
-    pause, counts, changed = SHORTEST_PAUSE, {}, time.monotonic()
+    pause, rest, counts, changed = SHORTEST_PAUSE, 0.0, {}, time.monotonic()
     while True:
         stack.deliver()
         before, counts = counts, ledger.count_by_state(run.name)
@@ -48,12 +48,13 @@ def drive(stack: Stack, run: Run, report: Report) -> Outcome:
             changed = time.monotonic()
         if time.monotonic() - changed > PATIENCE or _is_stuck(stack, counts):
             return Outcome(counts, _stuck(counts))
+        # What a look published is delivered by now: the next look would show nothing else.
+        time.sleep(min(rest, _until_next_delivery(stack)))
         released = stack.tick("watch_exports")["released"]
         if run.configuration.archive is not None:
             stack.tick("watch_assets")
         pause = SHORTEST_PAUSE if released else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
-        if not released:
-            time.sleep(min(pause, _until_next_delivery(stack)))
+        rest = 0.0 if released else pause
 
 
 def _until_next_delivery(stack: Stack) -> float:
