@@ -25,6 +25,9 @@ NEIGHBOURHOOD = 10
 #: where there are clouds there are more, and bright roofs stand alone.
 SURROUNDINGS = 600
 
+#: What surroundings add to a pixel's own share at most: ground between clouds is no cloud.
+ADDED = 0.05
+
 #: The forest's share of cloud from which one throws a shadow: thin clouds throw none that is seen.
 THROWS_SHADOW = 0.25
 
@@ -133,10 +136,14 @@ def _averaged(values: ee.Image, metres: float) -> ee.Image:
 
 
 def _in_surroundings(share: ee.Image, image: ee.Image) -> ee.Image:
-    """Return the mean of a pixel's share and of that of its surroundings, which are COARSE."""
+    """Return the mean of a pixel's share and of that of its surroundings, which are COARSE.
+
+    It is not above the pixel's own by more than ADDED.
+    """
     wide = _averaged(share, SURROUNDINGS)
     wide = wide.reproject(image.select(0).projection().atScale(COARSE))
-    return share.add(wide.unmask(share, False)).divide(2)
+    mean = share.add(wide.unmask(share, False)).divide(2)
+    return mean.min(share.add(ADDED))
 
 
 def _throwing(shares: ee.Image, model: CloudModel) -> ee.Image:
@@ -152,7 +159,7 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
 
 
 def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: CloudModel) -> ee.Image:
-    """Return band `class`: cloud before snow before shadow.
+    """Return band `class`: cloud before snow and shadow, of which the likelier.
 
     A shadow must be the surer, the less is known of a cloud that throws it.
     """
@@ -161,8 +168,9 @@ def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: Clou
         .where(shading.eq(UNSEEN), model.cutoffs["shadow_unseen"])
         .where(shading.eq(SEEN), model.cutoffs["shadow"])
     )
-    shadow = shares.select(f"p{SHADOW}").gte(least)
-    snow = shares.select(f"p{SNOW}").gte(model.cutoffs["snow"])
+    shadows, snows = shares.select(f"p{SHADOW}"), shares.select(f"p{SNOW}")
+    shadow = shadows.gte(least)
+    snow = snows.gte(model.cutoffs["snow"]).And(shadow.And(shadows.gt(snows)).Not())
     thin = shares.select(f"p{THIN}").gt(shares.select(f"p{CLOUD}"))
     return (
         shadow.multiply(SHADOW)

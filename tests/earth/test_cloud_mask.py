@@ -136,6 +136,7 @@ def expected_mask(bands, others, model):
     wide = averaged(cloudy_share(coarse(bands), far, model), 10)
     wide = wide.repeat(6, 0).repeat(6, 1)[: near.shape[0], : near.shape[1]]
     share = (near + np.where(np.isfinite(wide), wide, near)) / 2
+    share = np.minimum(share, near + 0.05)
     return np.interp(share, *zip(*model.calibration, strict=True))
 
 
@@ -177,6 +178,15 @@ def test_a_shadow_must_be_surer_the_less_is_known_of_its_cloud(region, published
     anywhere = ee.Geometry.Point([14, 45])
     found = ee.Image.cat(*classes).reduceRegion(ee.Reducer.first(), anywhere, 10)
     assert list(found.getInfo().values()) == [0, 2]
+
+
+@pytest.mark.parametrize(("dark", "snow", "found"), [(0.5, 0.45, 2), (0.45, 0.5, 3), (0.4, 0.42, 3)])
+def test_shadow_on_snow_is_what_is_likelier(region, published, dark, snow, found):
+    shares = ee.Image.constant([1 - dark - snow, 0, dark, snow, 0])
+    shares = shares.rename([f"p{i}" for i in range(5)])
+    classes = _classes(shares, ee.Image(0), ee.Image(SEEN), published.model)
+    value = classes.reduceRegion(ee.Reducer.first(), ee.Geometry.Point([14, 45]), 10)
+    assert value.getInfo()["class"] == found
 
 
 def test_without_a_background_the_image_decides(region, published):
