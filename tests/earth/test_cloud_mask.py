@@ -180,7 +180,9 @@ def test_a_shadow_must_be_surer_the_less_is_known_of_its_cloud(region, published
     assert list(found.getInfo().values()) == [0, 2]
 
 
-@pytest.mark.parametrize(("dark", "snow", "found"), [(0.5, 0.45, 2), (0.45, 0.5, 3), (0.4, 0.42, 3)])
+@pytest.mark.parametrize(
+    ("dark", "snow", "found"), [(0.5, 0.45, 2), (0.45, 0.5, 3), (0.4, 0.42, 3)]
+)
 def test_shadow_on_snow_is_what_is_likelier(region, published, dark, snow, found):
     shares = ee.Image.constant([1 - dark - snow, 0, dark, snow, 0])
     shares = shares.rename([f"p{i}" for i in range(5)])
