@@ -9,7 +9,7 @@ from shared.domain import ids
 from shared.domain.archive import ArchivePolicy
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-5"
+MASK_ALGORITHM = "mask-6"
 
 #: Version of the project (pyproject.toml), which says what code made a mask.
 CODE_VERSION = "0.1.0"

@@ -25,7 +25,8 @@ NEIGHBOURHOOD = 10
 #: where there are clouds there are more, and bright roofs stand alone.
 SURROUNDINGS = 600
 
-#: What surroundings add to a pixel's own share at most: ground between clouds is no cloud.
+#: What surroundings add at most to a pixel's own shares of cloud and of snow: ground between clouds
+#: is no cloud, but what looks like snow there may be ice cloud.
 ADDED = 0.05
 
 #: The forest's share of cloud from which one throws a shadow: thin clouds throw none that is seen.
@@ -70,7 +71,7 @@ def cloud_mask(
     features = feature_image(reflectance, model.bands, background)
     shares = _shares(features, used)
     around = _averaged(shares, NEIGHBOURHOOD)
-    probability = _calibrated(_in_surroundings(_cloudy(around), image), model)
+    probability = _calibrated(_in_surroundings(around, image), model)
     flagged = probability.gte(model.cutoffs["cloud"])
     shading = shading_clouds(_throwing(shares, model), image)
     classes = _classes(around, flagged, shading, model)
@@ -135,15 +136,16 @@ def _averaged(values: ee.Image, metres: float) -> ee.Image:
     return mean.rename(values.bandNames())
 
 
-def _in_surroundings(share: ee.Image, image: ee.Image) -> ee.Image:
-    """Return the mean of a pixel's share and of that of its surroundings, which are COARSE.
+def _in_surroundings(shares: ee.Image, image: ee.Image) -> ee.Image:
+    """Return the mean of a pixel's share of cloud and of that around it, which is of COARSE pixels.
 
-    It is not above the pixel's own by more than ADDED.
+    It is above the pixel's own share of cloud and snow by ADDED at most.
     """
-    wide = _averaged(share, SURROUNDINGS)
+    cloudy = _cloudy(shares)
+    wide = _averaged(cloudy, SURROUNDINGS)
     wide = wide.reproject(image.select(0).projection().atScale(COARSE))
-    mean = share.add(wide.unmask(share, False)).divide(2)
-    return mean.min(share.add(ADDED))
+    mean = cloudy.add(wide.unmask(cloudy, False)).divide(2)
+    return mean.min(cloudy.add(shares.select(f"p{SNOW}")).add(ADDED))
 
 
 def _throwing(shares: ee.Image, model: CloudModel) -> ee.Image:

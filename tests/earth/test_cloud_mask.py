@@ -82,8 +82,8 @@ def published(region):
     return Publication(model, publish(model, "projects/demo-project/assets"))
 
 
-def cloudy_share(bands, background, model):
-    """Return the forest's share of cloud and thin cloud, NaN where there are no data."""
+def shares_of(bands, background, model):
+    """Return the forest's shares of cloud and thin cloud, and of snow; NaN where no data are."""
     forest = Forest.from_text(model.trees(), "test")
     rows = feature_rows(
         {name: values.ravel() for name, values in bands.items()},
@@ -94,7 +94,8 @@ def cloudy_share(bands, background, model):
     order = [model.features.index(name) for name in forest.names]
     shares = np.full((len(rows), len(model.classes)), np.nan)
     shares[valid] = forest.output("MULTIPROBABILITY", rows[valid][:, order])
-    return (shares[:, 1] + shares[:, 4]).reshape(bands["B2"].shape)
+    shape = bands["B2"].shape
+    return (shares[:, 1] + shares[:, 4]).reshape(shape), shares[:, 3].reshape(shape)
 
 
 def mean_of(windows, axes):
@@ -131,12 +132,12 @@ def background_in(others):
 
 def expected_mask(bands, others, model):
     """Return the probability of cloud, NaN where there are no data; `others` are the background."""
-    near = averaged(cloudy_share(bands, background_in(others), model), 1)
+    near, snow = (averaged(part, 1) for part in shares_of(bands, background_in(others), model))
     far = background_in([coarse(other) for other in others])
-    wide = averaged(cloudy_share(coarse(bands), far, model), 10)
+    wide = averaged(shares_of(coarse(bands), far, model)[0], 10)
     wide = wide.repeat(6, 0).repeat(6, 1)[: near.shape[0], : near.shape[1]]
     share = (near + np.where(np.isfinite(wide), wide, near)) / 2
-    share = np.minimum(share, near + 0.05)
+    share = np.minimum(share, near + snow + 0.05)
     return np.interp(share, *zip(*model.calibration, strict=True))
 
 
