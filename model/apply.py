@@ -27,6 +27,9 @@ OUTPUTS = {"class": "class", "probability": "cloud_probability", "agreement": "a
 RECORDED = ("model", "inputs", "background_images", "fallbacks")
 
 
+#: Tells where shadows fall if there is no date.
+AZIMUTH = "MEAN_SOLAR_AZIMUTH_ANGLE"
+
 #: A median of fewer images may show their clouds.
 FEW_IMAGES = 3
 
@@ -168,6 +171,8 @@ def _fallbacks(
     days = using.parameters.background_days
     if image.properties.get("system:time_start") is None:
         yield "no background: the image has no date (system:time_start)"
+        if image.properties.get(AZIMUTH) is None:
+            yield f"shadows in any direction: the image has no date and no {AZIMUTH}"
     elif not number:
         yield f"no background: no other image of the tile within {days} days"
     elif number < FEW_IMAGES:

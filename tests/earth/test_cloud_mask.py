@@ -143,7 +143,7 @@ def expected_mask(bands, others, model):
 
 def test_the_probability_is_the_forests_mean_around_a_pixel_and_further_off(region, published):
     parameters, model = MaskParameters(), published.model
-    for image_id in list(region.properties)[3::16]:
+    for image_id in list(region.properties)[3::24]:
         image, chosen = background_of(
             image_id, parameters.background_days, parameters.background_images
         )

@@ -157,9 +157,8 @@ def applied(tmp_path_factory):
     folder, out = Folder(base / "scenes"), base / "out"
     pixels = folder.add("alone")
     folder.add("undated", day=None, pixels=pixels)
-    for number in (2, 3):
-        for i in range(number):
-            folder.add(f"of-{number}-{i}", tile=f"tile-{number}", day=5 * i)
+    for i in range(3):  # within 60 days the first has one other, the second two
+        folder.add(f"spaced-{i}", tile="spaced", day=50 * i)
     folder.add("six", SIX_BANDS)
     folder.add("voted", (*SIX_BANDS, "QA60"))
     folder.add("masked", pixels=np.zeros((len(ALL_BANDS), SIDE, SIDE)))
@@ -199,9 +198,8 @@ def test_images_that_cannot_be_masked_are_named_and_the_others_done(applied):
     assert "TEST/SCORES" not in told
     assert told.count("Error: ") == 5
     done = {name for name, one in results.items() if not one["problem"]}
-    assert done == {"alone", "undated", "six", "voted", "masked"} | {
-        f"of-{number}-{i}" for number in (2, 3) for i in range(number)
-    }
+    spaced = {f"spaced-{i}" for i in range(3)}
+    assert done == {"alone", "undated", "six", "voted", "masked"} | spaced
     assert {path.name for path in out.iterdir()} == {
         f"{name}_{what}.tif" for name in done for what in ("class", "probability", "agreement")
     }
@@ -215,9 +213,15 @@ def recorded(out, name):
 
 FALLBACKS = {
     "alone": (["no background: no other image of the tile within 60 days"], 0),
-    "undated": (["no background: the image has no date (system:time_start)"], 0),
-    "of-2-0": (["background of 1 image only: clouds in it may remain"], 1),
-    "of-3-1": (["background of 2 images only: clouds in it may remain"], 2),
+    "undated": (
+        [
+            "no background: the image has no date (system:time_start)",
+            "shadows in any direction: the image has no date and no MEAN_SOLAR_AZIMUTH_ANGLE",
+        ],
+        0,
+    ),
+    "spaced-0": (["background of 1 image only: clouds in it may remain"], 1),
+    "spaced-1": (["background of 2 images only: clouds in it may remain"], 2),
 }
 NO_VOTES = "agreement without qa60, cloud_score_plus: not there for this image"
 
