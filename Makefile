@@ -23,7 +23,8 @@ demo: .venv/local ## Mask a synthetic region, or SCENES="FOLDER ...", and draw t
 	$(BIN)/verdure demo $(if $(OUT),--out $(OUT)) $(foreach folder,$(SCENES),--scenes $(folder))
 
 test: .venv/dev ## Run all tests; those that need Google's emulators are skipped where these are absent
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) \
+	  --dist loadfile --no-loadscope-reorder
 
 soak: .venv/dev ## Run the long proofs: many moments of a kill, many orders of messages
 	$(BIN)/python -m pytest -m soak
