@@ -18,6 +18,7 @@ from benchmarks import (
     emulator_reducers,
     emulator_service,
     orchestration,
+    season,
 )
 from benchmarks.result import Result
 
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "emulator_full_tile": emulator_full_tile.full_tile,
     "mask_seconds_per_megapixel": cloud_mask.seconds_per_megapixel,
     "mask_graph_bytes": cloud_mask.graph_bytes,
+    "gapfill_series_per_second": season.gap_filling_speed,
 }
 OUT = Path("out/bench.json")
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from cli import demo as demo_run
 from cli import model as model_commands
 from cli.drive import Outcome, drive
 from cli.people import errors_for_people
-from cli.progress import console, export_bars
+from cli.progress import bars, console, export_bars
 from cli.summary import Summary, failures, summarize, table
 from emulator.launch import PROJECT
 from shared import bootstrap
@@ -135,6 +136,69 @@ def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> N
             for record in ledger.exports(active.name)
         ]
         typer.echo(f"{sum(reopened)} images queued again")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # western longitudes are negative
+def series(
+    place: Annotated[
+        list[float] | None, typer.Argument(metavar="LON LAT", help="A place, in degrees.")
+    ] = None,
+    npz: Annotated[
+        Path | None,
+        typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
+    ] = Path("out/demo"),
+    scenes: Scenes = None,
+    preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
+    as_json: Json = False,
+) -> None:
+    """Draw NDVI over time at a place of a local run, or fill the series of a file.
+
+    LON LAT: draws series.png in the run's folder: observed and rejected NDVI, the curve with its
+    90 % band, seasons. --scenes names the run's scene folders, except for the synthetic region's.
+
+    --npz FILE: writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1
+    harmonics; 20 the default's curve, 21 where few observations hold it; 0 none), regular and
+    regular_std every 10 days (regular_timestamps), and HR-VPP's parameters, two seasons for each
+    year (season_year). SOSD, EOSD and MAXD are YYDOY, SPROD and TPROD NDVI x days.
+    """
+    from cli.series import fill_file
+
+    def track(parts: list[Any]) -> Iterable[Any]:
+        with bars() as progress:
+            yield from progress.track(parts, description="Parts of the image filled")
+
+    with errors_for_people():
+        if (npz is None) != (place is not None and len(place) == 2):
+            raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
+        if npz is not None:
+            fill_file(npz, out, preset, track)
+        else:
+            _draw_place(place or [], out, scenes, preset, as_json)
+
+
+def _draw_place(
+    place: list[float], out: Path, scenes: list[Path] | None, preset: str, as_json: bool
+) -> None:
+    from cli.series_at import draw, local_scenes, period_of, series_at
+
+    if not (abs(place[0]) <= 180 and abs(place[1]) <= 90):
+        raise InvalidConfiguration(
+            [f"longitude is {place[0]}, latitude {place[1]}; expected -180 to 180, -90 to 90"]
+        )
+    runs = _ledger(out, StackName.EMBEDDED).active_runs()
+    if not runs:
+        raise InvalidConfiguration([f"{out} has no active run in it"])
+    run = runs[-1].configuration
+    found = series_at(run, place, preset, out / "earth-engine", scenes or local_scenes(out))
+    picture = out / "series.png"
+    draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=1))
+    else:
+        console.print(f"{len(found.observed)} observed, {len(found.rejected)} rejected; {picture}")
 
 
 def _run_locally(

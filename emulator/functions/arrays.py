@@ -445,7 +445,7 @@ def _dot(left: Array, right: Array) -> Array:
 
 def _exact(block: Array) -> Array:
     """Return numbers in a type whose products and sums are what linear algebra needs."""
-    return block.astype(np.float64 if block.dtype.kind == "f" else np.int64)
+    return block.astype(np.float64 if block.dtype.kind == "f" else np.int64, copy=False)
 
 
 def _product_type(left: PixelType, right: PixelType) -> PixelType:
@@ -465,7 +465,7 @@ def _matrices(block: Array, square: bool = False) -> Array:
     _require(block.ndim == 3, f"A matrix must have 2 dimensions, not {block.ndim - 1}.")
     rows, columns = block.shape[1:]
     _require(not square or rows == columns, f"The matrix must be square, not {rows}x{columns}.")
-    return block.astype(np.float64)
+    return block.astype(np.float64, copy=False)
 
 
 def _finite(matrices: Array) -> Array:
@@ -475,13 +475,13 @@ def _finite(matrices: Array) -> Array:
 
 
 def _multiply(left: Array, right: Array) -> Array:
-    _matrices(left), _matrices(right)
+    _require(left.ndim == right.ndim == 3, "Matrices must have 2 dimensions.")
     _require(
         left.shape[2] == right.shape[1],
         f"Cannot multiply matrices with lengths {_lengths(left)} and {_lengths(right)}.",
     )
     if left.dtype.kind == right.dtype.kind == "f":
-        return left.astype(np.float64) @ right.astype(np.float64)
+        return _matrices(left) @ _matrices(right)
     return _exact(left) @ _exact(right)
 
 

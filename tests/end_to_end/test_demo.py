@@ -92,7 +92,40 @@ def test_a_folder_that_holds_another_demo_is_left_alone(real, scenes):
     assert (out / "summary.json").read_text() == before
 
 
+@needs_real_scenes
+def test_the_series_of_a_place_is_drawn_with_what_was_rejected(real):
+    _, out = real
+    where = ("series", 14.5578, 45.8705, "--out", out, "--scenes", REAL_SCENES, "--json")
+    ended = verdure(*where)
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert [row["time"][:10] for row in found["rejected"]] == ["2015-07-31", "2015-08-20"]
+    assert [row["time"][:10] for row in found["observed"]] == [
+        *("2015-07-11", "2015-08-30", "2015-09-09")
+    ]
+    assert all(0.6 < row["ndvi"] < 0.9 for row in found["observed"])
+    assert all(0.5 < row["ndvi"] < 0.9 for row in found["curve"])
+    with Image.open(out / "series.png") as picture:
+        assert len(picture.convert("RGB").getcolors()) > 5
+
+
+@needs_real_scenes
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ((-10.5, 40), "with a mask is at -10.5 40.0"),
+        ((14.5,), "two numbers, LON LAT"),
+        ((500, 40), "longitude is 500.0"),
+    ],
+)
+def test_a_place_that_has_no_series_is_explained(place, sentence, real):
+    _, out = real
+    ended = verdure("series", *place, "--out", out, "--scenes", REAL_SCENES)
+    assert ended.code == 2
+    assert sentence in ended.err
+
+
 def test_help_names_every_command():
     ended = verdure("--help")
     assert ended.code == 0
-    assert all(name in ended.out for name in ("demo", "run", "status", "redrive"))
+    assert all(name in ended.out for name in ("demo", "run", "status", "redrive", "series"))

@@ -1,0 +1,228 @@
+"""Fill series of NDVI from a file, and find their seasons, on the emulator."""
+
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import ee
+import numpy as np
+import rasterio
+from affine import Affine
+
+from emulator import client, launch
+from shared.earth import gap_filling, season
+from shared.earth.curves import Period
+from shared.errors import InvalidConfiguration
+
+COLLECTION = "verdure/series"
+REGULAR_STEP = 10  # days
+#: Pixels on a side of what is asked for at once: a pixel's matrices take up to 100 kB each.
+TILE = 32
+#: Any place will do; pixels of 10 m.
+PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
+NODATA = -9999.0
+#: Of an .npy with some thousand named bands; numpy's own limit is for files of strangers.
+HEADER_SIZE = 1_000_000  # characters
+#: In `quality`: neither an observation nor enough of them for a curve.
+UNFILLED = 0
+EPOCH = np.datetime64("1970-01-01")
+
+Track = Callable[[list[Any]], Iterable[Any]]
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Series:
+    """NDVI (times, rows, columns), NaN where it is not known, and times in order (ms)."""
+
+    ndvi: Array
+    times: Array
+
+    @property
+    def period(self) -> Period:
+        """From the day of the first time to that of the last."""
+        first, last = (date.fromisoformat(str(t)[:10]) for t in self.times[[0, -1]])
+        return Period(first, last + timedelta(1))
+
+    @property
+    def years(self) -> list[int]:
+        """Years with a time in them."""
+        period = self.period
+        return list(range(period.first.year, (period.after - timedelta(1)).year + 1))
+
+
+def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
+    """Fill the series of an .npz, and write the result as another.
+
+    In: `ndvi` (times, rows, columns); `cloud`, the same, not 0 where NDVI is not to be used;
+    `timestamps`, ISO 8601 in UTC. NDVI that is no number from -1 to 1 is not used either.
+    """
+    gap_filling.check_preset(preset)
+    arrays = _arrays(path)
+    order = np.argsort(arrays["timestamps"], kind="stable")
+    series = Series(arrays["ndvi"][order], arrays["timestamps"][order])
+    result = fill(series, preset, track)
+    given = np.argsort(order)
+    for name in ("filled", "std", "quality"):
+        result[name] = result[name][given]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("wb") as file:  # savez would add .npz to another name
+        np.savez_compressed(file, **result)
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    """Return ndvi with NaN in its gaps, and timestamps, or say all that is wrong."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as problem:
+        raise InvalidConfiguration([f"{path} cannot be read as .npz: {problem}"]) from None
+    wanted = ("ndvi", "cloud", "timestamps")
+    if missing := [name for name in wanted if name not in arrays]:
+        raise InvalidConfiguration([f"{path}: array {name!r} is missing" for name in missing])
+    ndvi, cloud = arrays["ndvi"], arrays["cloud"]
+    problems = []
+    if ndvi.ndim != 3 or ndvi.dtype.kind != "f" or not ndvi.size:
+        problems.append(
+            f"{path}: ndvi is {ndvi.dtype} {ndvi.shape}, expected floats (times, rows, columns)"
+        )
+    if cloud.shape != ndvi.shape:
+        problems.append(f"{path}: cloud has the shape {cloud.shape}, expected ndvi's {ndvi.shape}")
+    times, wrong = _times(arrays["timestamps"])
+    problems += [f"{path}: timestamps: {wrong}"] * bool(wrong)
+    if not wrong and len(times) != len(ndvi):
+        problems.append(f"{path}: {len(times)} timestamps, expected {len(ndvi)}, one for each time")
+    if problems:
+        raise InvalidConfiguration(problems)
+    usable = (cloud == 0) & (np.abs(np.nan_to_num(ndvi, nan=np.inf)) <= 1)
+    return {"ndvi": np.where(usable, ndvi, np.nan), "timestamps": times}
+
+
+def _times(values: Array) -> tuple[Array, str]:
+    """Return times in milliseconds, and what is wrong with them."""
+    try:
+        texts = [str(value).removesuffix("Z").removesuffix("+00:00") for value in values]
+        times = np.array(texts, "datetime64[ms]")
+    except (TypeError, ValueError) as problem:
+        return EPOCH.astype("datetime64[ms]").reshape(1), f"{problem}; expected ISO 8601 in UTC"
+    return times, "a time is missing (NaT)" if np.isnat(times).any() else ""
+
+
+def fill(
+    series: Series, preset: str, track: Track = list, with_seasons: bool = True
+) -> dict[str, Array]:
+    """Return filled, std, quality; regular, regular_std, regular_timestamps; season parameters.
+
+    Season parameters are (seasons, rows, columns), two for each year of `season_year`.
+    """
+    with tempfile.TemporaryDirectory() as name, served(Path(name), series):
+        rows, columns = series.ndvi.shape[1:]
+        image, names = _graph(series, preset, series.years if with_seasons else [])
+        bands = np.full((len(names), rows, columns), np.nan)
+        corners = [(y, x) for y in range(0, rows, TILE) for x in range(0, columns, TILE)]
+        for y, x in track(corners):
+            part = bands[:, y : y + TILE, x : x + TILE]
+            part[:] = read(image, x, y, part.shape[2], part.shape[1])
+    return _named(series, names, bands)
+
+
+@contextmanager
+def served(folder: Path, series: Series) -> Iterator[None]:
+    """Serve a series by the emulator, with the client connected to it."""
+    scenes = folder / "scenes"
+    scenes.mkdir()
+    entries = []
+    for index, (values, when) in enumerate(zip(series.ndvi, series.times, strict=True)):
+        scene = f"{index:06}"  # so that images of the same time stay in this order
+        _write(scenes / f"{scene}.tif", values)
+        properties = {"system:time_start": int(when.astype("int64"))}
+        entries.append({"id": scene, "file": f"{scene}.tif", "properties": properties})
+    manifest = {"collection": COLLECTION, "bands": ["NDVI", "clear"], "scenes": entries}
+    (scenes / "scenes.json").write_text(json.dumps(manifest))
+    with launch.running(folder / "data", [scenes]) as url:
+        client.connect(url)
+        yield
+
+
+def _write(path: Path, values: Array) -> None:
+    height, width = values.shape
+    profile = {"driver": "GTiff", "count": 2, "height": height, "width": width, **PLACE}
+    with rasterio.open(path, "w", dtype="float64", **profile) as file:
+        file.write(np.stack([np.nan_to_num(values), np.isfinite(values)]).astype("float64"))
+
+
+def observed() -> ee.ImageCollection:
+    """Return what is served, as gap filling wants it."""
+    return ee.ImageCollection(COLLECTION).map(
+        lambda image: image.select("NDVI").updateMask(image.select("clear"))
+    )
+
+
+def _graph(series: Series, preset: str, years: list[int]) -> tuple[ee.Image, list[str]]:
+    """Return an image with everything as bands, and their names."""
+    period = series.period
+    curve = gap_filling.curve_of(observed(), period, preset)
+    filled = gap_filling.filled_series(curve)
+    regular = gap_filling.regular_series(curve, gap_filling.regular_days(period, REGULAR_STEP))
+    valid = _columns(filled.select("valid"), "valid", len(series.times))
+    steps = len(period.every(REGULAR_STEP))
+    parts = [
+        _columns(filled.select(band), name, len(series.times)).updateMask(valid)
+        for band, name in (("value", "filled"), ("std", "std"), ("quality", "quality"))
+    ]
+    parts += [
+        _columns(regular.select(band), name, steps)
+        for band, name in (("value", "regular"), ("std", "regular_std"))
+    ]
+    names = [name for name in ("filled", "std", "quality") for _ in series.times]
+    names += [name for name in ("regular", "regular_std") for _ in range(steps)]
+    for year in years:
+        found = season.seasons(curve, period, year)
+        for number in season.SEASONS:
+            for name in (*season.PARAMETERS, *season.ERRORS):
+                band = found.select(f"{name}_{number}")
+                parts.append(season.yydoy(band, year) if name in season.DATES else band)
+                names.append(name)
+    return ee.Image.cat(*[part.toDouble() for part in parts]).unmask(NODATA, False), names
+
+
+def _columns(image: ee.Image, name: str, count: int) -> ee.Image:
+    return gap_filling.columns(image, [f"{name}_{index}" for index in range(count)])
+
+
+def read(image: ee.Image, x: int, y: int, width: int, height: int) -> Array:
+    """Return all bands (bands, rows, columns) of a part; NaN where masked."""
+    corner = PLACE["transform"] @ Affine.translation(x, y)
+    affine = {
+        "scaleX": corner.a,
+        "scaleY": corner.e,
+        "translateX": corner.c,
+        "translateY": corner.f,
+    }
+    grid = {
+        "dimensions": {"width": width, "height": height},
+        "affineTransform": affine,
+        "crsCode": PLACE["crs"],
+    }
+    request = {"expression": image, "fileFormat": "NPY", "grid": grid}
+    content = io.BytesIO(ee.data.computePixels(request))
+    pixels = np.load(content, max_header_size=HEADER_SIZE)
+    bands = np.stack([pixels[name].astype(float) for name in pixels.dtype.names])
+    return np.where(bands == NODATA, np.nan, bands)
+
+
+def _named(series: Series, names: list[str], bands: Array) -> dict[str, Array]:
+    result = {name: bands[[n == name for n in names]] for name in dict.fromkeys(names)}
+    days = series.period.every(REGULAR_STEP)
+    result["regular_timestamps"] = np.array([f"{day.isoformat()}T00:00:00" for day in days])
+    result["season_year"] = np.repeat(series.years, len(season.SEASONS))
+    result["quality"] = np.nan_to_num(result["quality"], nan=UNFILLED).astype(np.int16)
+    if "QFLAG" in result:
+        result["QFLAG"] = np.nan_to_num(result["QFLAG"], nan=season.NO_SEASON).astype(np.int16)
+    return result

@@ -1,0 +1,233 @@
+"""The series of one place of a run: observations, rejected ones, the curve, its seasons."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ee
+from PIL import Image, ImageDraw
+
+from emulator import client, launch
+from emulator.scenes import synthetic
+from shared.domain.classes import CLEAR
+from shared.domain.runs import RunConfiguration
+from shared.earth import gap_filling, season
+from shared.earth.curves import EPOCH, Period
+from shared.earth.index_series import index_series
+from shared.errors import InvalidConfiguration
+
+STEP = 5  # days between the curve's points
+SCALE = 10  # m
+DAY_SECONDS = 86_400
+#: Pixels: size of the picture, its margins (left, top, right, bottom). NDVI at its two edges.
+SIZE, MARGINS, AXIS = (1000, 420), (50, 40, 20, 40), (-0.2, 1.0)
+COLOURS = {
+    "band": (222, 235, 222),
+    "curve": (40, 120, 60),
+    "observed": (20, 60, 30),
+    "rejected": (200, 130, 130),
+    "season": (70, 100, 180),
+    "axis": (120, 120, 120),
+}
+BAND = 1.645  # standard deviations on both sides that hold 90 %
+
+
+@dataclass(frozen=True)
+class Place:
+    """What `series_at` finds; dates are ISO, NDVI and its seasons' parameters as in season.py."""
+
+    observed: list[tuple[str, float]]
+    rejected: list[tuple[str, float]]
+    curve: list[tuple[str, float, float]]  # date, NDVI, standard deviation
+    seasons: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON content."""
+        return {
+            "observed": [dict(zip(("time", "ndvi"), row, strict=True)) for row in self.observed],
+            "rejected": [dict(zip(("time", "ndvi"), row, strict=True)) for row in self.rejected],
+            "curve": [dict(zip(("date", "ndvi", "std"), row, strict=True)) for row in self.curve],
+            "seasons": self.seasons,
+        }
+
+
+def series_at(
+    run: RunConfiguration, place: list[float], preset: str, data: Path, scenes: list[Path]
+) -> Place:
+    """Ask a local run's emulator for the series at a place (longitude, latitude)."""
+    gap_filling.check_preset(preset)
+    with launch.running(data, scenes) as url:
+        client.connect(url)
+        point = ee.Geometry.Point(place)
+        images = ee.ImageCollection(run.collection).filterBounds(point)
+        images = images.filterDate(run.first_instant.isoformat(), run.last_instant.isoformat())
+        masks = ee.ImageCollection(run.destination)
+        clear = index_series(images, masks)
+        times = clear.aggregate_array("system:time_start").getInfo()
+        where = "{} {}".format(*place)
+        if not times:
+            raise InvalidConfiguration([f"no image of run {run.name!r} with a mask is at {where}"])
+        # A mask that says clear everywhere it is not masked shows what was rejected.
+        everything = index_series(images, masks.map(_all_clear))
+        projection = images.first().select("B8").projection()
+        found = _sample(clear, everything, len(times), run, preset, point, projection)
+    if all(found[f"all_{i}"] is None for i in range(len(times))):
+        raise InvalidConfiguration(
+            [f"{where} is masked in all images of run {run.name!r}: no land"]
+        )
+    return _place(found, times, run)
+
+
+def local_scenes(out: Path) -> list[Path]:
+    """Return the scene folders of the synthetic region that a demo wrote below its folder."""
+    folders = [out / "region" / name for name in synthetic.FOLDERS]
+    if not all(folder.exists() for folder in folders):
+        raise InvalidConfiguration(
+            [f"{out} has no region of its own; name the run's scene folders with --scenes"]
+        )
+    return folders
+
+
+def _all_clear(mask: ee.Image) -> ee.Image:
+    same = mask.select("class").multiply(0).add(CLEAR).rename("class")
+    return ee.Image(same.copyProperties(mask, ["system:index", "system:time_start"]))
+
+
+def period_of(run: RunConfiguration) -> Period:
+    """Return the days of a run's images."""
+    return Period(run.first_instant.date(), run.last_instant.date())
+
+
+def _sample(
+    clear: ee.ImageCollection,
+    everything: ee.ImageCollection,
+    count: int,
+    run: RunConfiguration,
+    preset: str,
+    point: ee.Geometry,
+    projection: ee.Projection,
+) -> dict[str, float | None]:
+    period = period_of(run)
+    curve = gap_filling.curve_of(clear, period, preset)
+    regular = gap_filling.regular_series(curve, gap_filling.regular_days(period, STEP))
+    steps = range(len(period.every(STEP)))
+    parts = [
+        clear.toBands().rename([f"clear_{i}" for i in range(count)]),
+        everything.toBands().rename([f"all_{i}" for i in range(count)]),
+        gap_filling.columns(regular.select("value"), [f"value_{i}" for i in steps]),
+        gap_filling.columns(regular.select("std"), [f"std_{i}" for i in steps]),
+    ]
+    names = [f"{n}_{i}" for i in season.SEASONS for n in (*season.PARAMETERS, *season.ERRORS)]
+    for year in _years(period):
+        found = season.seasons(curve, period, year)
+        parts.append(found.select(names).rename([f"{year}_{name}" for name in names]))
+    sampled = ee.Image.cat(*[part.toDouble() for part in parts])
+    values: dict[str, float | None] = sampled.reduceRegion(
+        ee.Reducer.first(), point, SCALE, projection.crs()
+    ).getInfo()
+    return values
+
+
+def _years(period: Period) -> list[int]:
+    return list(range(period.first.year, (period.after - timedelta(1)).year + 1))
+
+
+def _place(found: dict[str, float | None], times: list[int], run: RunConfiguration) -> Place:
+    period = period_of(run)
+    observed, rejected = [], []
+    for i, time in enumerate(times):
+        if (value := found[f"clear_{i}"]) is not None:
+            observed.append((_iso(time), value))
+        elif (value := found[f"all_{i}"]) is not None:
+            rejected.append((_iso(time), value))
+    curve = [
+        (day.isoformat(), value, std)
+        for i, day in enumerate(period.every(STEP))
+        if (value := found[f"value_{i}"]) is not None and (std := found[f"std_{i}"]) is not None
+    ]
+    seasons = [
+        entry
+        for year in _years(period)
+        for number in season.SEASONS
+        if (entry := _season(found, year, number)) is not None
+    ]
+    return Place(observed, rejected, curve, seasons)
+
+
+def _iso(milliseconds: float) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
+
+
+def _season(found: dict[str, float | None], year: int, number: int) -> dict[str, Any] | None:
+    values = {n: found[f"{year}_{n}_{number}"] for n in (*season.PARAMETERS, *season.ERRORS)}
+    if values["MAXD"] is None:
+        return None
+    dates = {
+        name: (EPOCH + timedelta(round(value))).isoformat()
+        for name in season.DATES
+        if (value := values[name]) is not None
+    }
+    return {"year": year, "season": number, **values, **dates}
+
+
+def draw(place: Place, period: Period, title: str, path: Path) -> None:
+    """Draw the series as a PNG: the curve in its 90 % band, observations, seasons."""
+    picture = Image.new("RGB", SIZE, "white")
+    pen = ImageDraw.Draw(picture)
+    chart = _Chart(period)
+    upper = [chart.point(day, value + BAND * std) for day, value, std in place.curve]
+    lower = [chart.point(day, value - BAND * std) for day, value, std in place.curve]
+    if len(place.curve) > 1:
+        pen.polygon([*upper, *reversed(lower)], COLOURS["band"])
+        line = [chart.point(day, value) for day, value, _ in place.curve]
+        pen.line(line, COLOURS["curve"], width=2)
+    chart.draw_axes(pen)
+    for name, rows in (("rejected", place.rejected), ("observed", place.observed)):
+        for time, value in rows:
+            x, y = chart.point(time, value)
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), COLOURS[name])
+    for found in place.seasons:
+        for name in ("SOSD", "EOSD"):
+            x, _ = chart.point(found[name], 0)
+            pen.line((x, MARGINS[1], x, SIZE[1] - MARGINS[3]), COLOURS["season"])
+        x, y = chart.point(found["SOSD"], AXIS[1])
+        text = f"TPROD {found['TPROD']:.0f}, SPROD {found['SPROD']:.0f} NDVI x days"
+        pen.text((x + 4, y + 2), text, COLOURS["season"])
+    pen.text((MARGINS[0], 8), title, "black")
+    picture.save(path)
+
+
+class _Chart:
+    """Where dates and NDVI lie in the picture."""
+
+    def __init__(self, period: Period) -> None:
+        self._period = period
+        self._left, self._top, right, bottom = MARGINS
+        self._width = SIZE[0] - self._left - right
+        self._height = SIZE[1] - self._top - bottom
+
+    def point(self, when: str, value: float) -> tuple[float, float]:
+        """Return the place of an ISO date or time and a value, which may lie beyond the axis."""
+        moment = datetime.fromisoformat(when).replace(tzinfo=UTC)
+        days = moment.timestamp() / DAY_SECONDS - (self._period.first - EPOCH).days
+        inside = min(max(value, AXIS[0]), AXIS[1])
+        share = (AXIS[1] - inside) / (AXIS[1] - AXIS[0])
+        return (
+            self._left + self._width * days / self._period.days,
+            self._top + self._height * share,
+        )
+
+    def draw_axes(self, pen: ImageDraw.ImageDraw) -> None:
+        """Draw lines at each 0.2 of NDVI, and the months."""
+        start = self._period.first.isoformat()
+        for tenths in range(-2, 11, 2):
+            x, y = self.point(start, tenths / 10)
+            pen.line(
+                (x, y, x + self._width, y), COLOURS["axis"] if tenths == 0 else (230, 230, 230)
+            )
+            pen.text((8, y - 6), f"{tenths / 10:.1f}", COLOURS["axis"])
+        for day in self._period.every(1):
+            if day.day == 1:
+                x, y = self.point(day.isoformat(), AXIS[0])
+                pen.text((x, y + 6), f"{day:%b}" if day.month > 1 else f"{day:%Y}", COLOURS["axis"])

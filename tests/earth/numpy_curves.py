@@ -1,0 +1,105 @@
+"""The default's fit once more, in vectorised numpy: the reference for tests and benchmarks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.4, 40, 12, 4
+#: noise, constant, trend, three harmonics, departures; memory of 25 days.
+PRIORS = (
+    (0.001, 1, 1, (1, 1, 1), 0.001),
+    (0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2),
+    (0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2),
+    (0.13, 0.5, 0.02, (0.15, 0.05, 0.02), 0.07),
+)
+
+
+@dataclass
+class Fit:
+    """Coefficients (pixels, terms), their covariance, variance of an observation (pixels,)."""
+
+    first: float
+    after: float
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    noise: np.ndarray
+
+    def at(self, days):
+        """Return values and standard deviations of observations, (times, pixels)."""
+        design = basis(days, self.first, self.after)
+        variance = ((design @ self.covariance) * design).sum(axis=-1) + self.noise[:, None]
+        return (self.coefficients @ design.T + MEAN).T, np.sqrt(variance).T
+
+
+def basis(days, first, after):
+    days = np.asarray(days, float)
+    middle, half, frequencies = _sines(first, after)
+    waves = [2 * np.pi * k * days / YEAR for k in (1, 2, 3)]
+    columns = [np.ones_like(days), (days - middle) / YEAR]
+    columns += [wave(angle) for angle in waves for wave in (np.cos, np.sin)]
+    sines = np.sin((days - middle + half)[:, None] * frequencies) / np.sqrt(half)
+    return np.column_stack([*columns, sines])
+
+
+def _sines(first, after):
+    half = (after - first) / 2 + MARGIN
+    count = int(np.ceil(2 * half / STEP))
+    return (first + after) / 2, half, np.pi * np.arange(1, count + 1) / (2 * half)
+
+
+def scales(prior, first, after):
+    _, constant, trend, waves, departure = prior
+    frequencies = _sines(first, after)[2]
+    rate = np.sqrt(3) / 25
+    density = 4 * rate**3 / (rate**2 + frequencies**2) ** 2
+    return np.concatenate([[constant, trend], np.repeat(waves, 2), departure * np.sqrt(density)])
+
+
+def fit(days, values, first, after):
+    """Fit values (times, pixels), NaN where not observed."""
+    seen = ~np.isnan(values).T
+    departures = np.where(seen, values.T - MEAN, 0)
+    design = basis(days, first, after)
+    weights = _weights(design, departures, seen, first, after)
+    gram = (design.T * weights[:, None, :]) @ design
+    moment = (weights * departures) @ design
+    square, count = (weights * departures**2).sum(1), weights.sum(1)
+    parts = [_posterior(p, scales(p, first, after), gram, moment, square, count) for p in PRIORS]
+    evidence = np.array([part[3] for part in parts])
+    shares = np.exp(evidence - evidence.max(axis=0))
+    shares /= shares.sum(axis=0)
+    mean = sum(share[:, None] * part[0] for share, part in zip(shares, parts, strict=True))
+    covariance = noise = 0
+    for share, (coefficients, within, variance, _) in zip(shares, parts, strict=True):
+        apart = coefficients - mean
+        between = apart[:, :, None] * apart[:, None, :]
+        covariance = covariance + share[:, None, None] * (within + between)
+        noise = noise + share * variance
+    return Fit(first, after, mean, covariance, noise)
+
+
+def _posterior(prior, scale, gram, moment, square, count):
+    noise = prior[0]
+    precision = gram * np.outer(scale, scale) / noise**2 + np.eye(len(scale))
+    inverse = np.linalg.inv(precision)
+    right = moment * scale / noise**2
+    solution = (inverse @ right[..., None])[..., 0]
+    misfit = np.maximum(square / noise**2 - (right * solution).sum(axis=1), 0)
+    size = (FREEDOM + misfit) / (FREEDOM + count)
+    determinant = np.linalg.slogdet(precision)[1] + 2 * count * np.log(noise)
+    evidence = -((FREEDOM + count) * np.log1p(misfit / FREEDOM) + determinant) / 2
+    covariance = inverse * np.outer(scale, scale) * size[:, None, None]
+    return solution * scale, covariance, size * noise**2, evidence
+
+
+def _weights(design, departures, seen, first, after):
+    scaled = design * scales(PRIORS[2], first, after) / PRIORS[2][0]
+    weights = seen.astype(float)
+    gram = (scaled.T * weights[:, None, :]) @ scaled
+    inverse = np.linalg.inv(gram + np.eye(len(gram[0])))
+    curve = ((inverse @ (departures @ scaled)[..., None])[..., 0]) @ scaled.T
+    free = np.where(seen, 1 - ((scaled @ inverse) * scaled).sum(axis=-1), 1)
+    standard = (departures - curve) * weights / np.sqrt(free) / PRIORS[2][0]
+    bounded = np.minimum(standard**2, 4).sum(axis=1) + FREEDOM
+    standard /= np.sqrt(bounded / (weights.sum(axis=1) + FREEDOM))[:, None]
+    return weights * (2 / np.maximum(-standard, 2)) ** 2

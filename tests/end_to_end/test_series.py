@@ -1,0 +1,115 @@
+"""`verdure series --npz`, as others call it, on files of their own."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from shared.earth.season import ERRORS, PARAMETERS
+
+DAYS = np.datetime64("2018-01-03") + np.arange(0, 400, 8)
+DAYS[10] = DAYS[9]  # two images of one time
+SHAPE = (len(DAYS), 2, 3)
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["series", *map(str, arguments)])
+
+
+def write(path, **changes):
+    phase = (DAYS - np.datetime64("2018-07-01")).astype(float) / 58
+    ndvi = np.broadcast_to((0.2 + 0.5 * np.exp(-(phase**2)))[:, None, None], SHAPE).copy()
+    cloud = np.random.default_rng(0).random(SHAPE) < 0.3
+    ndvi[cloud] = 0.05
+    ndvi[4, 0, 0] = np.nan
+    cloud[:, 1, 2] = True  # a pixel that is never seen
+    texts = np.array([f"{day}T10:20:30" for day in DAYS])
+    arrays = {"ndvi": ndvi.astype("float32"), "cloud": cloud, "timestamps": texts, **changes}
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return arrays
+
+
+def test_a_file_is_filled_and_its_seasons_found(tmp_path):
+    given = write(tmp_path / "in.npz")
+    result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "out" / "result")
+    assert result.exit_code == 0, result.output
+    with np.load(tmp_path / "out" / "result") as file:
+        out = {name: file[name] for name in file.files}
+    seen = ~given["cloud"] & ~np.isnan(given["ndvi"])
+    assert out["filled"].shape == out["std"].shape == out["quality"].shape == SHAPE
+    assert (out["filled"][seen] == given["ndvi"][seen]).all()
+    assert (out["quality"][seen] == -1).all()
+    assert np.isnan(out["filled"][:, 1, 2]).all()
+    assert (out["quality"][:, 1, 2] == 0).all()
+    gaps = ~seen
+    gaps[:, 1, 2] = False
+    assert set(out["quality"][gaps]) <= {20, 21}
+    phase = (DAYS - np.datetime64("2018-07-01")).astype(float) / 58
+    truth = np.broadcast_to((0.2 + 0.5 * np.exp(-(phase**2)))[:, None, None], SHAPE)
+    assert np.abs(out["filled"] - truth)[gaps].max() < 0.05
+    assert out["regular_timestamps"][:2].tolist() == ["2018-01-03T00:00:00", "2018-01-13T00:00:00"]
+    assert (
+        out["regular"].shape == out["regular_std"].shape == (len(out["regular_timestamps"]), 2, 3)
+    )
+    assert out["season_year"].tolist() == [2018, 2018, 2019, 2019]
+    assert all(out[name].shape == (4, 2, 3) for name in (*PARAMETERS, *ERRORS))
+    assert np.abs(out["MAXD"][0].ravel()[:5] - 18182).max() <= 5
+    assert (out["QFLAG"][0].ravel()[:5] >= 7).all()
+    assert out["QFLAG"][0, 1, 2] == 0
+
+
+def test_times_may_come_in_any_order_and_form(tmp_path):
+    given = write(tmp_path / "in.npz")
+    write(
+        tmp_path / "turned.npz",
+        ndvi=given["ndvi"][::-1],
+        cloud=given["cloud"][::-1].astype("uint8"),
+        timestamps=DAYS[::-1].astype("datetime64[s]") + np.timedelta64(37_230, "s"),
+    )
+    for name in ("in", "turned"):
+        options = ("--out", tmp_path / f"{name}.out", "--preset", "original")
+        result = call("--npz", tmp_path / f"{name}.npz", *options)
+        assert result.exit_code == 0, result.output
+    with np.load(tmp_path / "in.out") as a, np.load(tmp_path / "turned.out") as b:
+        np.testing.assert_allclose(a["filled"], b["filled"][::-1], atol=1e-9)
+        np.testing.assert_array_equal(a["SOSD"], b["SOSD"])
+
+
+def test_a_single_image_is_returned_as_it_is(tmp_path):
+    given = write(tmp_path / "in.npz")
+    first = {name: value[:1] for name, value in given.items()}
+    write(tmp_path / "one.npz", **first)
+    result = call("--npz", tmp_path / "one.npz", "--out", tmp_path / "out.npz")
+    assert result.exit_code == 0, result.output
+    with np.load(tmp_path / "out.npz") as file:
+        assert np.isnan(file["regular"]).all()
+        assert (file["QFLAG"][0] == 0).all()
+        seen = ~first["cloud"]
+        assert (file["filled"][seen] == first["ndvi"][seen]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"cloud": None}, "array 'cloud' is missing"),
+        ({"ndvi": np.zeros((3, 4))}, "expected floats (times, rows, columns)"),
+        ({"cloud": np.zeros((2, 2, 3))}, "cloud has the shape (2, 2, 3)"),
+        ({"timestamps": np.array(["the first"])}, "expected ISO 8601"),
+        ({"timestamps": np.array(["2018-01-01"])}, "1 timestamps, expected 50"),
+    ],
+)
+def test_wrong_input_is_explained(changes, sentence, tmp_path):
+    write(tmp_path / "in.npz", **changes)
+    result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.split())
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_what_is_no_file_or_preset_is_explained(tmp_path):
+    (tmp_path / "in.npz").write_text("no")
+    result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.output
+    result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "o", "--preset", "best")
+    assert "expected original or default" in " ".join(result.output.split())
