@@ -33,9 +33,9 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
     "emulator_median": emulator_reducers.median,
     "emulator_regression": emulator_reducers.regression,
     "emulator_full_tile": emulator_full_tile.full_tile,
+    "gapfill_series_per_second": season.gap_filling_speed,
     "mask_seconds_per_megapixel": cloud_mask.seconds_per_megapixel,
     "mask_graph_bytes": cloud_mask.graph_bytes,
-    "gapfill_series_per_second": season.gap_filling_speed,
 }
 OUT = Path("out/bench.json")
 
