@@ -1,8 +1,15 @@
 """The functions, in the order of the flow: the file that Cloud Functions loads."""
 
 from functions.find_images import find_images
+from functions.map_productivity import map_productivity
 from functions.mask_image import mask_image
 from functions.record_export import record_export
 from functions.watch_exports import watch_exports
 
-__all__ = ["find_images", "mask_image", "watch_exports", "record_export"]  # noqa: RUF022
+__all__ = [  # noqa: RUF022
+    "find_images",
+    "mask_image",
+    "watch_exports",
+    "record_export",
+    "map_productivity",
+]

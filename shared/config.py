@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import shapely
@@ -18,10 +18,13 @@ import shapely.validation
 import yaml
 
 from shared.domain.runs import (
+    FILLINGS,
     INPUTS,
+    MAPS,
     MAX_QUEUED_TASKS,
     PRESETS,
     MaskParameters,
+    ProductParameters,
     RunConfiguration,
 )
 from shared.errors import InvalidConfiguration
@@ -108,8 +111,10 @@ def _unknown_keys(content: dict[Any, Any], kind: type, prefix: str) -> list[str]
     known = [field.name for field in fields(kind)]
     for key, value in content.items():
         if key in known:
-            if is_dataclass(types[key]) and isinstance(value, dict):
-                problems += _unknown_keys(value, types[key], f"{prefix}{key}.")
+            options = [types[key], *get_args(types[key])]
+            inner = next((x for x in options if is_dataclass(x) and isinstance(x, type)), None)
+            if inner and isinstance(value, dict):
+                problems += _unknown_keys(value, inner, f"{prefix}{key}.")
             continue
         near = difflib.get_close_matches(str(key), known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
@@ -187,6 +192,35 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         (
             1 <= limits.attempts <= 10,
             f"limits.attempts is {limits.attempts}, expected 1 to 10",
+        ),
+    ]
+    problems = [problem for fine, problem in checks if not fine]
+    return problems + (_product_contradictions(run.products) if run.products else [])
+
+
+def _product_contradictions(products: ProductParameters) -> list[str]:
+    checks = [
+        (
+            set(products.maps) <= set(MAPS) and len(set(products.maps)) == len(products.maps) > 0,
+            f"products.maps is {list(products.maps)}, expected one or more of {', '.join(MAPS)}, "
+            "each once",
+        ),
+        (
+            products.preset in FILLINGS,
+            f"products.preset is {products.preset!r}, expected {' or '.join(FILLINGS)}",
+        ),
+        (
+            10 <= products.scale <= 1000,
+            f"products.scale is {products.scale}, expected 10 to 1000 metres",
+        ),
+        (
+            1 <= products.step <= 100,
+            f"products.step is {products.step}, expected 1 to 100 days",
+        ),
+        (
+            0 <= products.land_cover_class <= 15,
+            f"products.land_cover_class is {products.land_cover_class}, expected a number of "
+            "LC_Type2, 0 to 15",
         ),
     ]
     return [problem for fine, problem in checks if not fine]

@@ -15,12 +15,13 @@ from ee import deprecation
 
 from shared import models
 from shared.adapters import credentials
-from shared.domain import ids
-from shared.domain.exports import Export
+from shared.domain import ids, products
+from shared.domain.exports import MASK, Export
 from shared.domain.images import FoundImage
-from shared.domain.runs import CODE_VERSION, INPUTS, MASK_ALGORITHM, Run
+from shared.domain.runs import CODE_VERSION, INPUTS, MAPS, MASK_ALGORITHM, Run
 from shared.earth.cloud_mask import Publication, mask_of
-from shared.earth.listing import PAGE, images_page, outputs
+from shared.earth.listing import PAGE, images_page, maps, outputs
+from shared.earth.productivity import map_of
 from shared.errors import (
     AccessDenied,
     NotFound,
@@ -52,7 +53,7 @@ _MEANINGS: tuple[tuple[str, type[VerdureError]], ...] = (
 )
 
 #: Our operations' description: `<image id> <request id>`.
-_DESCRIPTION = re.compile(r"\S+ (mask-[0-9a-f]+(?:-\d+)?)")
+_DESCRIPTION = re.compile(rf"\S+ ((?:{'|'.join((MASK, *MAPS))})-[0-9a-f]+(?:-\d+)?)")
 
 #: Names in a request's template, of characters that asset ids and request ids may have.
 IMAGE_ID, RUN_KEY, REQUEST_ID = "IMAGE-ID", "RUN-KEY", "REQUEST-ID"
@@ -141,6 +142,16 @@ class EarthEngineClient:
         return str(operation["name"])
 
     @_translated
+    def start_map(self, run: Run, export: Export) -> str:
+        """Start the export of one map of a tile: one request."""
+        self._initialize()
+        task = _map_export(run, export)
+        request_id = ids.request_id(export.export_id, export.attempt)
+        task.config["description"] = f"{export.image_id} {request_id}"
+        operation = ee.data.exportImage(request_id, task.config)
+        return str(operation["name"])
+
+    @_translated
     def tasks(self) -> Iterator[Task]:
         """List the export tasks that carry an export id: one request for every 500 tasks."""
         self._initialize()
@@ -148,11 +159,14 @@ class EarthEngineClient:
         return (task for operation in operations if (task := _task(operation)) is not None)
 
     @_translated
-    def describe_outputs(self, run: Run, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Look at the outputs themselves: one request, whatever their number."""
+    def describe_outputs(
+        self, run: Run, kind: str, image_ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Look at the outputs of one kind themselves: one request, whatever their number."""
         self._initialize()
+        look = outputs if kind == MASK else maps
         try:
-            answer = outputs(run.configuration, image_ids).getInfo()
+            answer = look(run.collection_of(kind), image_ids).getInfo()
         except ee.EEException as error:
             if isinstance(_meaning(str(error)), NotFound):
                 return {}  # there is no collection, and so no output
@@ -160,7 +174,9 @@ class EarthEngineClient:
         # Earth Engine leaves "features" out where no image matched.
         facts = [feature["properties"] for feature in answer.get("features", ())]
         # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
-        blank = dict.fromkeys(("run_key", "cloud_share", "valid_share", "background_images"))
+        blank = dict.fromkeys(
+            ("run_key", "cloud_share", "valid_share", "background_images", "weather_days")
+        )
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
 
     def close(self) -> None:
@@ -258,6 +274,41 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
     )
     expression = ee.serializer.encode(task.config["expression"], for_cloud_api=True)
     return {**task.config, "expression": expression}
+
+
+def _map_export(run: Run, export: Export) -> ee.batch.Task:
+    wanted, year = run.configuration, products.year_of(export)
+    assert wanted.products is not None
+    chosen = ee.Filter.inList("system:index", list(export.inputs))
+    scenes = ee.ImageCollection(wanted.collection).filter(chosen)
+    masks = ee.ImageCollection(wanted.destination).filter(chosen)
+    provenance = {
+        "run_key": export.export_id,
+        "run": run.run_id,
+        "algorithm": products.ALGORITHM,
+        "code_version": CODE_VERSION,
+        "parameters": json.dumps(wanted.products.deciding(export.kind), sort_keys=True),
+        "source": wanted.collection,
+        "masks": len(export.inputs),
+        "in_season": int(export.in_season),
+        "MGRS_TILE": export.tile,
+        "system:time_start": ee.Date(f"{year}-01-01").millis(),
+        "system:time_end": ee.Date(f"{year + 1}-01-01").millis(),
+    }
+    crs, scale = export.grid
+    image = map_of(export.kind, run, year, scenes, masks)
+    # Dates and flags have no mean.
+    whole = [x.name for x in products.bands_of(run, export.kind, year) if x.unit in ("", "YYDOY")]
+    return ee.batch.Export.image.toAsset(
+        image=image.set(provenance),
+        assetId=run.place_of(export),
+        pyramidingPolicy={".default": "mean", **dict.fromkeys(whole, "mode")},
+        region=ee.Geometry(json.loads(export.footprint)),
+        crs=crs,
+        crsTransform=[scale, 0, 0, 0, -scale, 0],
+        maxPixels=MAX_PIXELS,
+        overwrite=bool(export.replaces),
+    )
 
 
 def _model(run: Run, version: str) -> Publication | models.OriginalModel:
