@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli import cloud, outputs, stacks
+from cli import cloud, outputs, productivity, stacks
 from cli import demo as demo_run
 from cli import model as model_commands
 from cli.drive import Outcome, drive
@@ -23,7 +23,7 @@ from emulator.launch import PROJECT
 from shared import bootstrap
 from shared.config import Settings, read_run, read_settings
 from shared.domain import exports
-from shared.domain.exports import FINAL, Export
+from shared.domain.exports import FINAL, MASK, Export
 from shared.domain.runs import RunConfiguration, register
 from shared.errors import InvalidConfiguration
 from shared.services import Ledger
@@ -127,15 +127,16 @@ def status(
 
 @app.command()
 def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> None:
-    """Queue every failed image again, once the cause is mended."""
+    """Queue every failed mask and map again, once the cause is mended."""
     with errors_for_people():
         ledger = _ledger(out, stack)
         reopened = [
             _reopen(ledger, record)
             for active in ledger.active_runs()
-            for record in ledger.exports(active.name)
+            for queue in active.queues
+            for record in ledger.exports(queue)
         ]
-        typer.echo(f"{sum(reopened)} images queued again")
+        typer.echo(f"{sum(reopened)} exports queued again")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # western longitudes are negative
@@ -209,17 +210,29 @@ def _run_locally(
         with export_bars() as report:
             outcome = drive(running, register(wanted), report)
         wall_seconds = time.monotonic() - begin
-        records = running.services.ledger.exports(wanted.name)
+        registered, ledger = register(wanted), running.services.ledger
+        records, maps = ledger.exports(wanted.name), ledger.exports(registered.products_queue)
+        statistics = stacks.run_statistics(running.earth_engine_url)
+        if maps:  # are exports too, but of no image
+            tasks = running.services.earth_engine.tasks()
+            statistics["exports_started"] -= sum(is_map(task.export_id) for task in tasks)
         summary = summarize(
             wanted.name,
             records,
             wall_seconds,
-            stacks.run_statistics(running.earth_engine_url),
+            statistics,
             running.ledger_writes(),
             len(running.dead_letters()),
+            maps,
         )
         outputs.write(wanted, records, out)
+        productivity.write(registered, maps, out)
     _finish(summary, outcome, out, as_json)
+
+
+def is_map(export_id: str) -> bool:
+    """Tell whether an export is a map, and no mask."""
+    return not export_id.startswith(f"{MASK}-")
 
 
 def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
@@ -228,7 +241,8 @@ def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
     with export_bars() as report:
         outcome = cloud.follow(services, register(wanted), report)
     records = services.ledger.exports(wanted.name)
-    summary = summarize(wanted.name, records, time.monotonic() - begin)
+    maps = services.ledger.exports(register(wanted).products_queue)
+    summary = summarize(wanted.name, records, time.monotonic() - begin, maps=maps)
     outputs.write_items(wanted, records, out)
     _finish(summary, outcome, out, as_json)
 
@@ -247,7 +261,7 @@ def _finish(summary: Summary, outcome: Outcome, out: Path, as_json: bool) -> Non
     problems = [*summary.unreadable_scenes, *filter(None, [outcome.problem])]
     for problem in problems:
         console.print(f"[red]Error:[/] {problem}", highlight=False)
-    if problems or set(outcome.counts) - FINAL:
+    if problems or {*outcome.counts, *outcome.maps} - FINAL:
         raise typer.Exit(1)
 
 
@@ -271,12 +285,14 @@ def _ledger(out: Path, stack: StackName) -> Ledger:
 
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:
-    records = ledger.exports(name)
+    records, maps = ledger.exports(name), ledger.exports(f"{name}.products")
     return {
         "run": name,
         "states": ledger.count_by_state(name),
         "stale": sum(record.is_stale for record in records),
-        "failures": failures(records),
+        "maps": ledger.count_by_state(f"{name}.products"),
+        "stale_maps": sum(record.is_stale for record in maps),
+        "failures": failures([*records, *maps]),
     }
 
 

@@ -22,7 +22,10 @@ FUNCTIONS = {
 }
 #: A period with few images.
 SHORT = {
-    **{"start": date(2018, 3, 1), "end": date(2018, 3, 20), "days_before": 0, "days_after": 0},
+    "start": date(2018, 3, 1),
+    "end": date(2018, 3, 20),
+    "days_before": 0,
+    "days_after": 0,
     "products": ProductParameters(),
 }
 SEASONS = "projects/demo-project/assets/verdure/masks-season"
