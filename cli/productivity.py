@@ -19,7 +19,7 @@ from shared.domain.runs import GPP, SEASON, Run
 
 FOLDER = "productivity"
 #: Pixels on a side of what is asked for at once: 40 bands of them stay below 48 MB.
-PART = 256
+PART = 128
 NOTHING = -(10**9)
 IN_SEASON = "  (in-season estimate)"
 
@@ -51,10 +51,12 @@ def _write_map(run: Run, record: Export, path: Path) -> None:
                 return
     asset_id = run.place_of(record)
     grid = ee.data.getAsset(asset_id)["bands"][0]["grid"]
-    described = products.bands_of(run, record.kind, products.year_of(record))
-    affine = outputs.affine_of(grid)
-    stored = _pixels(asset_id, [band.name for band in described], grid, affine)
-    physical = {band.name: stored[band.name] * band.scale for band in described}
+    year, affine, size = products.year_of(record), outputs.affine_of(grid), grid["dimensions"]
+    shape = (size["height"], size["width"])
+    described = products.bands_of(run, record.kind, year)
+    physical = read_image(
+        ee.Image(asset_id), run, record.kind, year, affine, grid["crsCode"], shape
+    )
     tags = {
         "run_key": record.export_id,
         "run": run.run_id,
@@ -83,20 +85,29 @@ def _panels(kind: str, bands: dict[str, Array]) -> list[Panel]:
     return []
 
 
-def _pixels(
-    asset_id: str, names: Sequence[str], grid: dict[str, Any], affine: Affine
+def read_image(
+    image: ee.Image,
+    run: Run,
+    kind: str,
+    year: int,
+    affine: Affine,
+    crs: Any,
+    shape: tuple[int, int],
 ) -> dict[str, Array]:
-    """Return an asset's bands as they are stored, NaN where masked."""
-    size = grid["dimensions"]
-    rows, columns = size["height"], size["width"]
-    image = ee.Image(asset_id).select(list(names)).toDouble().unmask(NOTHING, False)
-    bands = {name: np.full((rows, columns), np.nan) for name in names}
-    for y in range(0, rows, PART):
-        for x in range(0, columns, PART):
+    """Return a map's bands in their units on a grid (rows, columns), NaN where masked."""
+    described = products.bands_of(run, kind, year)
+    names = [band.name for band in described]
+    filled = image.select(names).toDouble().unmask(NOTHING, False)
+    bands = {name: np.full(shape, np.nan) for name in names}
+    for y in range(0, shape[0], PART):
+        for x in range(0, shape[1], PART):
             corner = affine @ Affine.translation(x, y)
             part = {
-                "dimensions": {"width": min(PART, columns - x), "height": min(PART, rows - y)},
-                "crsCode": grid["crsCode"],
+                "dimensions": {
+                    "width": min(PART, shape[1] - x),
+                    "height": min(PART, shape[0] - y),
+                },
+                "crsCode": str(crs),
                 "affineTransform": {
                     "scaleX": corner.a,
                     "shearX": corner.b,
@@ -106,12 +117,11 @@ def _pixels(
                     "translateY": corner.f,
                 },
             }
-            request = {"expression": image, "fileFormat": "NUMPY_NDARRAY", "grid": part}
+            request = {"expression": filled, "fileFormat": "NUMPY_NDARRAY", "grid": part}
             pixels = ee.data.computePixels(request)
-            for name in names:
-                values = pixels[name]
-                known = np.where(values == NOTHING, np.nan, values)
-                bands[name][y : y + PART, x : x + PART] = known
+            for band in described:
+                values = np.where(pixels[band.name] == NOTHING, np.nan, pixels[band.name])
+                bands[band.name][y : y + PART, x : x + PART] = values * band.scale
     return bands
 
 
