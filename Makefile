@@ -2,11 +2,16 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PIP_TOOLS := 7.6.2
+PIP_AUDIT := 2.10.1
 
-.PHONY: help setup demo test soak check bench conformance docs clean
+# Real scenes for the model card, where they are beside the project.
+REAL := $(wildcard ../shared/data/slovenia-s2-l1c ../shared/data/pyrenees-l1c-jp2)
+
+.PHONY: help setup demo test soak check bench conformance docs model-card archive lock audit infra clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: .venv/dev ## Install everything for work on Verdure into .venv
 
@@ -32,6 +37,26 @@ bench: .venv/bench ## Measure against baselines, all or ONLY=name; writes out/be
 
 docs: .venv/dev ## Make the table of algorithms in docs/emulator.md anew
 	$(BIN)/python -m emulator.support docs/emulator.md
+
+archive: .venv/local ## Write out/functions.zip: what Cloud Functions gets, the same bytes for the same sources
+	$(BIN)/python -m cli.function_archive out/functions.zip
+
+infra: archive ## Check the Terraform: format, plan, apply and destroy of stand-ins, its tests, checkov
+	infra/check.sh
+
+lock: .venv/dev ## Lock the deployed dependencies anew: requirements.lock, of requirements.txt and constraints.txt
+	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet pip-tools==$(PIP_TOOLS)
+	.venv/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host -c constraints.txt -o requirements.lock requirements.txt
+
+audit: ## Ask PyPI's advisories about the deployed dependencies; write out/sbom.json (CycloneDX)
+	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit==$(PIP_AUDIT)
+	mkdir -p out
+	.venv/audit/bin/pip-audit -r requirements.lock --disable-pip -f cyclonedx-json -o out/sbom.json
+
+model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 15 minutes
+	$(if $(REAL),$(BIN)/python -m benchmarks.real_scenes out/real)
+	$(BIN)/verdure model card $(foreach folder,$(REAL) $(if $(REAL),out/real/australia),--scenes $(folder))
 
 clean: ## Remove .venv and out
 	rm -rf .venv out

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    archive,
     cloud_mask,
+    cold_import,
     emulator_forest,
     emulator_full_tile,
     emulator_reducers,
@@ -24,11 +26,13 @@ from benchmarks.result import Result
 
 #: Names that can be asked for, and what measures them.
 BENCHMARKS: dict[str, Callable[[], dict[str, Result]]] = {
+    "cold_import": cold_import.cold_import,
     "emulator_operation_pages": emulator_service.operation_pages,
     "emulator_requests_per_second": emulator_service.requests_per_second,
     "ee_requests_per_image": orchestration.costs,
     "ledger_writes_per_image": orchestration.costs,
     "orchestration_throughput": orchestration.throughput,
+    "archive_control_plane": archive.control_plane,
     "emulator_forest": emulator_forest.forest,
     "emulator_median": emulator_reducers.median,
     "emulator_regression": emulator_reducers.regression,

@@ -1,8 +1,8 @@
 """`python -m benchmarks.productivity`: maps of the synthetic region against its truth.
 
-Writes out/productivity.json. The truth's productivity is that of its NDVI, which knows no cloud and no
-snow, straight between the dates of all images, by the walk over seasons in tests/earth. Each variant
-leaves out one step of Verdure's own.
+Writes out/productivity.json. The truth's productivity is that of its NDVI, which knows no cloud
+and no snow, straight between the dates of all images, by the walk over seasons in tests/earth. Each
+variant leaves out one step of Verdure's own.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from cli import stacks
 from cli.drive import drive
 from cli.productivity import read_image
 from cli.progress import console
-from emulator.scenes.synthetic import FOLDERS, TRUTH_NODATA, write_region
+from emulator.scenes.synthetic import FOLDERS, TRUTH_COLLECTION, TRUTH_NODATA, write_region
 from shared.domain.classes import CLEAR
 from shared.domain.runs import SEASON, ProductParameters, RunConfiguration, register
 from shared.earth.curves import EPOCH
@@ -92,18 +92,26 @@ def _ndvi(path: Path) -> Array:
     return np.where(values == TRUTH_NODATA, np.nan, values / 10_000)
 
 
+def _as_masked(mask: ee.Image) -> ee.Image:
+    certain = mask.select("cloud_probability").multiply(0)
+    return ee.Image(mask.addBands(certain, None, True))
+
+
 def _everything(mask: ee.Image) -> ee.Image:
-    same = mask.select("class").multiply(0).add(CLEAR).rename("class")
+    same = mask.select(["class", "cloud_probability"]).multiply(0).add([CLEAR, 0])
     return ee.Image(same.copyProperties(mask, ["system:index", "system:time_start"]))
 
 
 def _true_class(masks: ee.ImageCollection) -> ee.ImageCollection:
-    return ee.ImageCollection("VERDURE/SYNTHETIC_TRUTH").select("class")
+    """Take the truth's classes for masks."""
+    known = ee.ImageCollection(TRUTH_COLLECTION).select("class")
+    return known.map(lambda image: image.addBands(image.multiply(0).rename("cloud_probability")))
 
 
 #: What each variant takes for masks, and fills gaps with.
 VARIANTS: dict[str, tuple[Callable[[ee.ImageCollection], ee.ImageCollection], str]] = {
     "default": (lambda masks: masks, "default"),
+    "clear as the mask says": (lambda masks: masks.map(_as_masked), "default"),
     "perfect masks": (_true_class, "default"),
     "no cloud mask": (lambda masks: masks.map(_everything), "default"),
     "original's fill": (lambda masks: masks, "original"),
@@ -135,7 +143,7 @@ def _found(image: ee.Image, run: Any, region: Path) -> dict[str, Array]:
     example = next((region / "truth").glob("*.tif"))
     with rasterio.open(example) as raster:
         bands = read_image(image, run, SEASON, YEAR, raster.transform, raster.crs, raster.shape)
-    sums = {
+    return {
         name: np.where(
             np.isnan(bands[f"{name}_1"]),
             np.nan,
@@ -143,7 +151,6 @@ def _found(image: ee.Image, run: Any, region: Path) -> dict[str, Array]:
         )
         for name in ("TPROD", "SPROD")
     }
-    return sums
 
 
 def _scores(truth: dict[str, Array], found: dict[str, Array]) -> dict[str, float]:

@@ -60,6 +60,8 @@ def drive(stack: Stack, run: Run, report: Report) -> Outcome:
         if time.monotonic() - changed > PATIENCE or _is_stuck(stack, counts, maps):
             return Outcome(counts, _stuck(counts, maps), maps)
         released = stack.tick("watch_exports")["released"]
+        if run.configuration.archive is not None:
+            stack.tick("watch_assets")
         pause = SHORTEST_PAUSE if released else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
         if not released:
             time.sleep(min(pause, _until_next_delivery(stack)))

@@ -101,6 +101,9 @@ class Pushes:
 
     project: str
     functions: tuple[Function, ...]
+    #: Seconds for an answer to a push. The emulator also waits so long before it delivers again
+    #: what was under way to a process that was killed.
+    ack_deadline_seconds: int = 600
 
     def subscribe(self, function: Function, endpoint: str) -> None:
         """Have a topic's messages pushed to an endpoint."""
@@ -120,7 +123,7 @@ class Pushes:
                     "name": subscriber.subscription_path(self.project, function.name),
                     "topic": topic,
                     "push_config": {"push_endpoint": endpoint},
-                    "ack_deadline_seconds": 600,
+                    "ack_deadline_seconds": self.ack_deadline_seconds,
                     "retry_policy": {
                         "minimum_backoff": Duration(seconds=shortest),
                         "maximum_backoff": Duration(seconds=longest),
@@ -146,9 +149,13 @@ class Pushes:
     ) -> list[tuple[str, bytes, str]]:
         path = subscriber.subscription_path(self.project, f"{topic}-dead")
         try:
-            pulled = subscriber.pull(subscription=path, max_messages=100, timeout=1)
+            # Connecting is part of the time: on a busy machine, a second of it.
+            pulled = subscriber.pull(subscription=path, max_messages=100, timeout=5)
         except DeadlineExceeded:
             return []
+        if ids := [x.ack_id for x in pulled.received_messages]:
+            # Seen, not taken: others may pull them at once.
+            subscriber.modify_ack_deadline(subscription=path, ack_ids=ids, ack_deadline_seconds=0)
         return [(topic, x.message.data, "see functions.log") for x in pulled.received_messages]
 
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from cli import archive as archive_commands
 from cli import cloud, outputs, productivity, stacks
 from cli import demo as demo_run
+from cli import doctor as examination
+from cli import first_run as experiments
 from cli import model as model_commands
 from cli.drive import Outcome, drive
 from cli.people import errors_for_people
@@ -26,7 +29,8 @@ from shared.domain import exports
 from shared.domain.exports import FINAL, MASK, Export
 from shared.domain.runs import RunConfiguration, register
 from shared.errors import InvalidConfiguration
-from shared.services import Ledger
+from shared.messages import TOPICS
+from shared.services import Ledger, Services
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +39,9 @@ app = typer.Typer(
     help="Cloud masks from Sentinel-2 with Earth Engine.",
 )
 app.add_typer(model_commands.app, name="model")
+app.add_typer(archive_commands.app, name="archive")
+app.command()(archive_commands.restore)
+app.command(name="ls")(archive_commands.list_assets)
 
 
 class StackName(StrEnum):
@@ -110,7 +117,7 @@ def status(
 ) -> None:
     """Show how far each run is, how many masks are to be made again, and why images failed."""
     with errors_for_people():
-        ledger = _ledger(out, stack)
+        ledger = _services(out, stack).ledger
         runs = [_status_of(ledger, active.name) for active in ledger.active_runs()]
         if as_json:
             typer.echo(json.dumps(runs, indent=1))
@@ -127,9 +134,10 @@ def status(
 
 @app.command()
 def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> None:
-    """Queue every failed mask and map again, once the cause is mended."""
+    """Queue every failed mask and map again, and every dead letter, once the cause is mended."""
     with errors_for_people():
-        ledger = _ledger(out, stack)
+        services = _services(out, stack)
+        ledger = services.ledger
         reopened = [
             _reopen(ledger, record)
             for active in ledger.active_runs()
@@ -137,6 +145,63 @@ def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> N
             for record in ledger.exports(queue)
         ]
         typer.echo(f"{sum(reopened)} exports queued again")
+        sent = sum(services.bus.redrive(topic) for topic in TOPICS)
+        typer.echo(f"{sent} dead letters sent again")
+
+
+@app.command()
+def doctor(stack: Stack = StackName.CLOUD, as_json: Json = False) -> None:
+    """Look for what is wrong with a deployment, and say what mends it.
+
+    On the emulators stack, what EARTH_ENGINE_URL, FIRESTORE_EMULATOR_HOST and
+    PUBSUB_EMULATOR_HOST name is looked at.
+    """
+    with errors_for_people():
+        if stack is StackName.EMBEDDED:
+            raise InvalidConfiguration(["the embedded stack has nothing to look at but a file"])
+        findings = list(examination.examine(examination.of(read_settings(stack=stack))))
+        if as_json:
+            typer.echo(json.dumps([asdict(x) for x in findings], indent=1))
+        else:
+            _print_findings(findings)
+        if not all(x.fine for x in findings):
+            raise typer.Exit(1)
+
+
+@app.command("first-run")
+def first_run(
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            help="Bucket to try a COG-backed asset with; the question is left out without."
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before exports are started.")
+    ] = False,
+    stack: Stack = StackName.CLOUD,
+) -> None:
+    """Ask the live service what its documentation leaves open; keep the answers in the ledger.
+
+    It starts some 15 exports of one pixel, and deletes what they made.
+    """
+    with errors_for_people():
+        settings = read_settings(stack=stack)
+        if not yes:
+            typer.confirm(f"Start 15 exports of one pixel in {settings.project}?", abort=True)
+        services = bootstrap.build(settings)
+        services.earth_engine.connect()
+        scene = experiments.Scene(examination.of(settings), services.ledger, bucket, services.now())
+        for answer in experiments.ask(scene):
+            typer.echo(f"{answer.name}: {answer.sentence}")
+
+
+def _print_findings(findings: list[examination.Finding]) -> None:
+    for finding in findings:
+        mark = "[green]ok   [/]" if finding.fine else "[red]wrong[/]"
+        console.print(f"{mark} {finding.what}: {finding.found}", highlight=False)
+        if not finding.fine:
+            console.print(f"      [bold]{finding.mend}[/]", highlight=False, soft_wrap=True)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # western longitudes are negative
@@ -189,7 +254,7 @@ def _draw_place(
         raise InvalidConfiguration(
             [f"longitude is {place[0]}, latitude {place[1]}; expected -180 to 180, -90 to 90"]
         )
-    runs = _ledger(out, StackName.EMBEDDED).active_runs()
+    runs = _services(out, StackName.EMBEDDED).ledger.active_runs()
     if not runs:
         raise InvalidConfiguration([f"{out} has no active run in it"])
     run = runs[-1].configuration
@@ -237,7 +302,7 @@ def is_map(export_id: str) -> bool:
 
 def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
     begin = time.monotonic()
-    services = bootstrap.build(replace(read_settings(), stack=StackName.CLOUD))
+    services = bootstrap.build(read_settings(stack=StackName.CLOUD))
     with export_bars() as report:
         outcome = cloud.follow(services, register(wanted), report)
     records = services.ledger.exports(wanted.name)
@@ -274,14 +339,14 @@ def _print_failures(entries: list[dict[str, str]]) -> None:
         )
 
 
-def _ledger(out: Path, stack: StackName) -> Ledger:
+def _services(out: Path, stack: StackName) -> Services:
     if stack is StackName.EMBEDDED:
         if not (out / "verdure.sqlite").exists():
             raise InvalidConfiguration(
                 [f"{out} has no run in it; name the folder of one with --out"]
             )
-        return bootstrap.build(Settings(stack, PROJECT, out)).ledger
-    return bootstrap.build(replace(read_settings(), stack=stack)).ledger
+        return bootstrap.build(Settings(stack, PROJECT, out))
+    return bootstrap.build(read_settings(stack=stack))
 
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:

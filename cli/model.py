@@ -1,22 +1,26 @@
 """`verdure model`: build, judge, publish and apply the cloud models."""
 
+import importlib.util
 import json
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.people import errors_for_people, tell
-from cli.progress import bars
+from cli.progress import bars, console
 from emulator import client, launch
 from emulator.launch import PROJECT
 from emulator.scenes.load import load_scenes
 from shared.errors import AccessDenied, InvalidConfiguration
 
 app = typer.Typer(no_args_is_help=True, help="Build, judge, publish and apply the cloud models.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 ROOT = f"projects/{PROJECT}/assets"
 
@@ -171,21 +175,144 @@ def build_original(
 @app.command()
 def evaluate(
     masks: Annotated[Path, typer.Option("--masks", help="Folder that apply wrote.")],
-    truth: Annotated[Path, typer.Option("--truth", help="Rasters of classes, <image id>*.tif.")],
-    out: Annotated[Path, typer.Option("--out")] = Path("out/model.json"),
+    truth: Annotated[
+        Path, typer.Option("--truth", help="Rasters of classes: <image id>.tif, <image id>_*.tif.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File of figures.")] = Path("out/model.json"),
+    as_json: Json = False,
 ) -> None:
-    """Score masks against reference classes, pixel by pixel; writes out/model.json."""
+    """Score masks against reference classes, pixel by pixel; writes out/model.json.
+
+    References are on the grid of the masks: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud,
+    255 unknown. The exit code is 1 when masks have no reference.
+    """
+    from cli.scores import evaluation_table, show
     from model.build import UnusableSamples
     from model.evaluate import evaluate as evaluate_masks
+    from model.figures import figure, write_figures
 
     with errors_for_people():
         try:
-            result = evaluate_masks(masks, truth)
+            found = evaluate_masks(masks, truth)
         except UnusableSamples as problem:
             raise InvalidConfiguration([str(problem)]) from problem
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1))
-    typer.echo(json.dumps(result["scores"], indent=1))
+    each = {
+        name: {image: scores[name] for image, scores in found.by_image.items()}
+        for name in found.scores
+    }
+    figures = {name: figure(value, by_image=each[name]) for name, value in found.scores.items()}
+    write_figures(out, figures)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=1))
+    else:
+        show(evaluation_table(found))
+    for image_id in found.unjudged:
+        tell(f"{image_id}: no reference in {truth}")
+    if found.unjudged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Option("--scenes", help="Scene folder; may be repeated. Else synthetic regions."),
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rasters of classes, <image id>*.tif, of the --scenes in this place."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for figures, pictures and what is kept.")
+    ] = Path("out"),
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 8,
+    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
+    as_json: Json = False,
+) -> None:
+    """Hold the default mask against every baseline on the same pixels of the same scenes.
+
+    Baselines are QA60, the thirteen methods of 2019, their preset, and s2cloudless where it is
+    installed (extra `clouds`). Differences have 95 % intervals, by drawing scenes anew. Writes
+    OUT/model.json and OUT/model/*.png. What is masked is kept in OUT/model: stopped at any
+    moment, the same command goes on where it was.
+    """
+    from cli.scores import comparison_table, show
+    from model.build import UnusableSamples
+    from model.compare import Place, comparison_figures, synthetic_places
+    from model.compare import compare as compare_masks
+    from model.figures import write_figures
+    from model.sheets import write_sheet
+
+    folders, references = scenes or [], reference or []
+    with errors_for_people():
+        if len(folders) != len(references):
+            raise InvalidConfiguration(
+                [
+                    f"--scenes is given {len(folders)} times and --reference {len(references)} "
+                    "times; each scene folder needs its own"
+                ]
+            )
+        places = [
+            Place(f"{i}-{folder.name}", folder, rasters)
+            for i, (folder, rasters) in enumerate(zip(folders, references, strict=True), 1)
+        ]
+        work = out / "model"
+        try:
+            found = compare_masks(
+                places or synthetic_places(work / "regions", images, side), work, track("Masks")
+            )
+        except UnusableSamples as problem:
+            raise InvalidConfiguration([str(problem)]) from problem
+    figures = comparison_figures(found)
+    write_figures(out / "model.json", figures)
+    write_sheet(found, work / "scenes.png")
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+    else:
+        show(comparison_table(found))
+    for name, reason in found.left_out.items():
+        console.print(f"{name} is left out: {reason}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def card(
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Option("--scenes", help="Real scene folder without reference; may be repeated."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The card; pictures in a folder beside.")] = (
+        Path("docs/model-card.md")
+    ),
+    work: Annotated[
+        Path, typer.Option("--work", help="Keeps what is masked, as `compare --out` does.")
+    ] = Path("out"),
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 8,
+    side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
+) -> None:
+    """Write the model card: what the models learnt from, how well they do, and where they fail.
+
+    Compares as `compare` does, and goes on where it was stopped. Needs the extras `card` and, for
+    s2cloudless, `clouds`.
+    """
+    from model.card import studied, write_card
+    from model.compare import compare as compare_masks
+    from model.compare import comparison_figures, synthetic_places
+    from model.figures import write_figures
+    from model.real import flagged
+    from shared import models
+
+    with errors_for_people():
+        if importlib.util.find_spec("matplotlib") is None:
+            raise InvalidConfiguration(["matplotlib is missing: pip install 'verdure[card]'"])
+        kept = work / "model"
+        found = compare_masks(
+            synthetic_places(kept / "regions", images, side), kept, track("Masks")
+        )
+        write_figures(work / "model.json", comparison_figures(found))
+        real = [row for folder in scenes or [] for row in flagged(folder, kept, track("Masks"))]
+        every = [studied(name) for name in track("Models")(list(models.NAMES))]
+        write_card(out, datetime.now(UTC).date(), every, found, real)
+    typer.echo(out)
 
 
 @app.command("publish")

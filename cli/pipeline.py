@@ -22,6 +22,7 @@ class Function:
     attempts: int = 1
     retry_seconds: tuple[int, int] = (0, 0)
     source: Path = ROOT / "main.py"
+    roles: tuple[str, ...] = ()
 
 
 def read_pipeline() -> dict[str, Function]:
@@ -33,6 +34,7 @@ def read_pipeline() -> dict[str, Function]:
             entry.get("topic"),
             entry.get("attempts", 1),
             tuple(entry.get("retry_seconds", (0, 0))),
+            roles=tuple(entry.get("roles", ())),
         )
         for name, entry in content["functions"].items()
     }

@@ -125,6 +125,7 @@ class EmbeddedStack:
     def close(self) -> None:
         """Close connections, and the file behind the ledger and the bus."""
         self.services.earth_engine.close()
+        self.services.objects.close()
         self.bus.close()
 
     def tick(self, function: str) -> dict[str, int]:
@@ -163,6 +164,7 @@ class EmulatorsStack:
     def close(self) -> None:
         """Close connections."""
         self.services.earth_engine.close()
+        self.services.objects.close()
 
     def tick(self, function: str) -> dict[str, int]:
         """Do what Cloud Scheduler does."""

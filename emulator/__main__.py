@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--scenes", type=Path, action="append", default=[], help="scene folder (repeatable)")
     add("--project", type=_project, default=Options.project, help="id (default: %(default)s)")
     add("--metadata-only", action="store_true", help="exports compute no pixels, for load tests")
+    add(
+        "--size-factor",
+        type=int,
+        default=Options.size_factor,
+        help="with --metadata-only: assets count so many times their bytes",
+    )
     add("--max-queued", type=int, default=Options.max_queued, help="tasks that may wait")
     add("--ceiling-per-user", action="store_true", help="so many for each bearer of a token")
     add("--concurrency", type=int, default=Options.concurrency, help="tasks that run at once")

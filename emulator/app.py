@@ -22,6 +22,7 @@ from emulator.ingest.ingestion import Ingestion
 from emulator.rest.api import Api
 from emulator.rest.request_log import RequestLog
 from emulator.rest.server import Call, Method, Server
+from emulator.rest.storage import Storage, with_storage
 from emulator.scenes.catalogued import catalogued
 from emulator.scenes.load import load_scenes
 from emulator.stored import StoredImage
@@ -46,6 +47,7 @@ class Options:
     scenes: Sequence[Path] = ()
     project: str = PROJECT
     metadata_only: bool = False
+    size_factor: int = 1
     max_queued: int = tasks.MAX_QUEUED
     ceiling_per_user: bool = False
     concurrency: int = tasks.CONCURRENCY
@@ -106,7 +108,9 @@ class Emulator:
         )
         destinations = Destinations(store, buckets, options.data / "drive", options.drive_bytes)
         simulated = options.speed is not None
-        exporter = Exporter(self._catalogue, destinations, options.metadata_only, simulated)
+        exporter = Exporter(
+            self._catalogue, destinations, options.metadata_only, simulated, options.size_factor
+        )
         ingestion = Ingestion(store, buckets)
         # Imports and exports are scheduled apart (guides/processing_environments).
         self._workers = Workers(self._queue, exporter.runners(), options.concurrency)
@@ -116,7 +120,7 @@ class Emulator:
         self._faults = _faults(options.faults, api)
         self._log = RequestLog(options.data / "requests.jsonl")
         server = Server([*api.methods(), stats], self._log, options.project, self._faults)
-        self.app: ASGIApp = server.app
+        self.app: ASGIApp = with_storage(server.app, Storage(buckets).app)
 
     def start(self) -> str:
         """Start the workers; return what is served, in a few words."""

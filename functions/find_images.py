@@ -15,7 +15,7 @@ from shared.domain.exports import Export, State
 from shared.domain.images import FoundImage
 from shared.domain.runs import INPUTS, MASK_ALGORITHM, Run
 from shared.errors import PermanentError
-from shared.handler import log_context, logger, on_schedule
+from shared.handler import log_context, log_facts, logger, on_schedule
 from shared.recording import History
 from shared.services import Services
 
@@ -40,6 +40,8 @@ def find_images(services: Services) -> dict[str, int]:
             counts["found"] += found
             counts["stale"] += stale
             counts["released"] += release(run, services)
+            share = services.earth_assets.quota(run.configuration.asset_root).share
+            log_facts("asset quota in use", quota_share=round(share, 4))
     return counts
 
 

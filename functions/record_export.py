@@ -11,7 +11,7 @@ from shared.domain.exports import IN_FLIGHT, MASK, Export, Failure
 from shared.domain.failures import classify
 from shared.domain.runs import Run
 from shared.errors import OutputNotVisible
-from shared.handler import logger, on_message
+from shared.handler import log_facts, logger, on_message
 from shared.messages import EndedTask, ExportFinished
 from shared.services import Services
 
@@ -76,9 +76,13 @@ def _close(
     failure = classify(reason) if task.state == "FAILED" else Failure.TRANSIENT
     attempts = run.configuration.limits.attempts
     logger.warning("%s: %s: %s", record.image_id, failure, reason)
-    services.ledger.change(
-        record.export_id,
-        lambda x: exports.retry_or_fail(x, task.attempt, failure, reason, attempts, services.now()),
+    _log_outcome(
+        services.ledger.change(
+            record.export_id,
+            lambda x: exports.retry_or_fail(
+                x, task.attempt, failure, reason, attempts, services.now()
+            ),
+        )
     )
     return True
 
@@ -95,15 +99,26 @@ def _record_output(
     problems = outputs.check(record, bands, output)
     now = services.now()
     if problems:
-        reason = (
-            f"output refused: {'; '.join(problems)}; "
-            f"delete {run.place_of(record)} before a new attempt"
-        )
-        services.ledger.change(
+        asset_id = run.place_of(record)
+        reason = f"output refused: {'; '.join(problems)}; delete {asset_id} before a new attempt"
+        changed = services.ledger.change(
             record.export_id, lambda x: exports.fail(x, Failure.PERMANENT, reason, now)
         )
-        return
-    item = (outputs if is_mask else products).stac_item(run, record, output, now)
-    services.ledger.change(
-        record.export_id, lambda x: exports.succeed(x, item, task.eecu_seconds, now)
-    )
+    else:
+        item = (outputs if is_mask else products).stac_item(run, record, output, now)
+        changed = services.ledger.change(
+            record.export_id, lambda x: exports.succeed(x, item, task.eecu_seconds, now)
+        )
+    _log_outcome(changed)
+
+
+def _log_outcome(record: Export | None) -> None:
+    """Log how an export stands now; FOUND is one that is tried again."""
+    if record is not None:
+        log_facts(
+            "export closed",
+            image_id=record.image_id,
+            outcome=record.state,
+            failure=record.failure or "",
+            eecu_seconds=record.eecu_seconds,
+        )

@@ -10,7 +10,8 @@ from datetime import timedelta
 from shared.admission import release
 from shared.domain import exports
 from shared.domain.exports import Export, State
-from shared.handler import log_context, on_schedule
+from shared.domain.runs import Run
+from shared.handler import log_context, log_facts, on_schedule
 from shared.messages import EndedTask, ExportFinished
 from shared.services import Services, Task
 
@@ -41,6 +42,7 @@ def watch_exports(services: Services) -> dict[str, int]:
     for run in runs:
         with log_context(run=run.name):
             counts["ended"] += _settle(in_flight[run.name], tasks, services)
+            _log_oldest(run, in_flight[run.name], services)
             counts["released"] += release(run, services)
     return counts
 
@@ -64,6 +66,16 @@ def _settle(records: list[Export], tasks: Attempts, services: Services) -> int:
         ]
     )
     return sum(map(len, ended.values()))
+
+
+def _log_oldest(run: Run, in_flight: list[Export], services: Services) -> None:
+    """Log how long the slowest unfinished image has been in its state, for an alert."""
+    now = services.now()
+    since = [x.queued_at for x in services.ledger.waiting(run.name, now, 1)]
+    since += [x.claimed_at for x in in_flight if x.claimed_at is not None]
+    if since:
+        hours = (now - min(since)) / timedelta(hours=1)
+        log_facts("oldest unfinished image", oldest_hours=round(hours, 2))
 
 
 def _is_lost(record: Export, services: Services) -> bool:

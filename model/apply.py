@@ -12,7 +12,6 @@ import numpy as np
 import rasterio
 
 from emulator.scenes.folder import InvalidSceneFolder, SceneFolder
-from emulator.scenes.load import load_scenes
 from emulator.stored import StoredImage
 from model.pixels import Array, Grid, read
 from model.publish import publish
@@ -73,14 +72,6 @@ class Using:
         if model.name not in self.published:
             self.published[model.name] = Publication(model, publish(model, self.root))
         return self.published[model.name]
-
-
-def images_in(folders: Iterable[Path]) -> Iterator[tuple[str, StoredImage]]:
-    """Yield (collection, image) of all images that folders hold."""
-    for path in folders:
-        for folder in load_scenes(path):
-            for image in folder.images:
-                yield folder.collection, image
 
 
 def apply(

@@ -1,51 +1,76 @@
 """Judging masks that `apply` wrote against reference rasters of the same images."""
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.errors import RasterioError
 
 from model.build import UnusableSamples
-from model.judge import confusion, scores
-from shared.domain.classes import CLASS_NAMES, NODATA
+from model.judge import confusion, plain, scores
+from model.pixels import Array, Grid
+from model.reference import read_reference, references
+from shared.domain.classes import NODATA
+
+MASK = "_class.tif"
 
 
-def evaluate(masks: Path, truth: Path) -> dict[str, object]:
-    """Return scores over all images, each image's own, and pixels by class and class found.
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of all pixels together and of each image, and pixels by true class and class found.
 
-    `truth` holds <image id>*.tif, whose first band has classes 0 to 4; others are no data.
+    Scores without a pixel that they are about are None. `unjudged` have no reference.
     """
-    by_image: dict[str, Mapping[str, float | None]] = {}
-    founds, truths = [], []
-    for path in sorted(masks.glob("*_class.tif")):
-        image_id = path.name.removesuffix("_class.tif")
-        references = sorted(truth.glob(f"{image_id}*.tif"))
-        if not references:
-            continue
-        with rasterio.open(path) as mask, rasterio.open(references[0]) as reference:
-            found, real = mask.read(1), reference.read(1).astype(int)
-        if found.shape != real.shape:
-            raise UnusableSamples(
-                f"{references[0]}: {real.shape} pixels, expected those of the mask: {found.shape}"
-            )
-        known = (found != NODATA) & (real >= 0) & (real < len(CLASS_NAMES))
-        founds.append(found[known].astype(int))
-        truths.append(real[known])
-        by_image[image_id] = _plain(scores(founds[-1], truths[-1]))
-    if not by_image:
-        raise UnusableSamples(f"{truth}: no raster named after an image of {masks}")
-    found, real = np.concatenate(founds), np.concatenate(truths)
-    return {
-        "images": len(by_image),
-        "pixels": len(real),
-        "scores": _plain(scores(found, real)),
-        "confusion": confusion(found, real).tolist(),
-        "by_image": by_image,
-    }
+
+    pixels: int
+    scores: Mapping[str, float | None]
+    by_image: Mapping[str, Mapping[str, float | None]]
+    confusion: list[list[int]]
+    unjudged: list[str]
 
 
-def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return scores as JSON has them: null where there is no pixel to score."""
-    return {k: None if math.isnan(v) else round(float(v), 4) for k, v in values.items()}
+def evaluate(masks: Path, truth: Path) -> Evaluation:
+    """Score every <image id>_class.tif of a folder that `truth` has a reference of.
+
+    References are <image id>.tif or <image id>_*.tif, on the mask's grid, classes 0 to 4 in the
+    first band. Raises UnusableSamples with what is wrong with them.
+    """
+    paths = sorted(masks.glob(f"*{MASK}"))
+    if not paths:
+        raise UnusableSamples(f"{masks}: has no <image id>{MASK}, as `model apply` writes them")
+    by_id = {path.name.removesuffix(MASK): path for path in paths}
+    known = references(truth, by_id)
+    unjudged = [image_id for image_id in by_id if image_id not in known]
+    if not known:
+        raise UnusableSamples(
+            f"{truth}: has no raster of {unjudged[0]} or any other of {len(unjudged)} masks, "
+            f"expected {unjudged[0]}.tif or {unjudged[0]}_*.tif"
+        )
+    pairs = {image_id: _pair(by_id[image_id], known[image_id]) for image_id in sorted(known)}
+    found, real = (np.concatenate(parts) for parts in zip(*pairs.values(), strict=True))
+    return Evaluation(
+        pixels=len(real),
+        scores=plain(scores(found, real)),
+        by_image={name: plain(scores(*pair)) for name, pair in pairs.items()},
+        confusion=confusion(found, real).tolist(),
+        unjudged=unjudged,
+    )
+
+
+def _pair(mask: Path, reference: Path) -> tuple[Array, Array]:
+    """Return classes found and true classes of the pixels that have both."""
+    found, grid = _read_mask(mask)
+    real = read_reference(reference, grid)
+    both = (found != NODATA) & (real != NODATA)
+    return found[both], real[both]
+
+
+def _read_mask(path: Path) -> tuple[Array, Grid]:
+    try:
+        with rasterio.open(path) as mask:
+            transform = tuple(mask.transform)[:6]
+            return mask.read(1).astype(int), Grid(str(mask.crs), transform, mask.width, mask.height)
+    except RasterioError as error:
+        raise UnusableSamples(f"{path}: cannot be read as a raster: {error}") from error

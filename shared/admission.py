@@ -20,7 +20,11 @@ def release(run: Run, services: Services) -> int:
         for name in run.queues
         for record in services.ledger.waiting(name, services.now(), ceiling)
     ]
-    free = ceiling - sum(services.ledger.count_in_flight(name) for name in run.queues)
+    in_flight = sum(services.ledger.count_in_flight(name) for name in run.queues)
+    free = ceiling - in_flight
+    if run.configuration.archive is not None and queue:
+        # What would only meet the quota waits until the archive has made room.
+        free = min(free, services.earth_assets.quota(run.configuration.asset_root).room(in_flight))
     offered = queue[: max(free, 0)]
     services.bus.publish([_offer(record) for record in offered])
     return len(offered)

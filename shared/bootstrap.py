@@ -1,9 +1,13 @@
 """The composition root: builds the services of the stack in use, once, when first asked."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shared.config import Settings, read_settings
-from shared.services import Bus, EarthEngine, Ledger, Services
+from shared.services import AssetLedger, Bus, Ledger, Objects, Services
+
+#: Where the local Earth Engine keeps its buckets, below the embedded stack's folder.
+BUCKETS = Path("earth-engine") / "buckets"
 
 _services: Services | None = None
 
@@ -24,26 +28,44 @@ def use(replacement: Services | None) -> None:
 
 def build(settings: Settings) -> Services:
     """Build the adapters of a stack. Their SDKs are imported here, not when the module is."""
-    ledger, bus = _embedded(settings) if settings.stack == "embedded" else _google(settings)
-    return Services(ledger, bus, _earth_engine(settings), lambda: datetime.now(UTC))
+    from shared.adapters.earth_engine import EarthEngineClient
+    from shared.adapters.earth_engine_assets import EarthEngineAssets
+
+    ledger, bus, assets, objects = (
+        _embedded(settings) if settings.stack == "embedded" else _google(settings)
+    )
+    client = EarthEngineClient(settings.project, settings.earth_engine_url)
+    return Services(
+        ledger, bus, client, lambda: datetime.now(UTC), assets, EarthEngineAssets(client), objects
+    )
 
 
-def _embedded(settings: Settings) -> tuple[Ledger, Bus]:
+def _embedded(settings: Settings) -> tuple[Ledger, Bus, AssetLedger, Objects]:
     from shared.adapters.embedded import Database, SqliteBus, SqliteLedger
+    from shared.adapters.embedded_assets import SqliteAssets
+    from shared.adapters.folder import FolderObjects
 
     assert settings.data is not None  # read_settings sees to it
     database = Database(settings.data / "verdure.sqlite")
-    return SqliteLedger(database), SqliteBus(database)
+    return (
+        SqliteLedger(database),
+        SqliteBus(database),
+        SqliteAssets(database),
+        FolderObjects(settings.data / BUCKETS),
+    )
 
 
-def _google(settings: Settings) -> tuple[Ledger, Bus]:
+def _google(settings: Settings) -> tuple[Ledger, Bus, AssetLedger, Objects]:
     from shared.adapters.firestore import FirestoreLedger
+    from shared.adapters.firestore_assets import FirestoreAssets
     from shared.adapters.pubsub import PubSubBus
+    from shared.adapters.storage import CloudObjects
 
-    return FirestoreLedger(settings.project), PubSubBus(settings.project)
-
-
-def _earth_engine(settings: Settings) -> EarthEngine:
-    from shared.adapters.earth_engine import EarthEngineClient
-
-    return EarthEngineClient(settings.project, settings.earth_engine_url)
+    project, deployment = settings.project, settings.deployment
+    return (
+        FirestoreLedger(project, deployment),
+        PubSubBus(project, deployment),
+        FirestoreAssets(project, deployment),
+        # The emulator of Earth Engine has the objects too that its exports make.
+        CloudObjects(project, settings.earth_engine_url),
+    )

@@ -17,6 +17,7 @@ import shapely
 import shapely.validation
 import yaml
 
+from shared.domain.archive import ArchivePolicy
 from shared.domain.runs import (
     FILLINGS,
     INPUTS,
@@ -35,25 +36,46 @@ STACKS = ("embedded", "emulators", "cloud")
 PROJECT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
+#: https://cloud.google.com/storage/docs/buckets#naming
+BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+OBJECT_PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+#: 30 days: a window in which nothing is freed, longer than anybody waits.
+MAX_UNDO_HOURS = 720
+#: Copies and deletions of one call, each a request of about a second, within its nine minutes.
+MAX_PER_CALL = 250
+MAX_ATTEMPTS = 10
+COLLECTION_ID = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_.-]+)*")
+DEPLOYMENT = re.compile(r"[a-z][a-z0-9-]{2,11}[a-z0-9]")  # infra/variables.tf, `name`
 RUN_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where this process runs. `earth_engine_url` is None for Google's own."""
+    """Where this process runs. `earth_engine_url` is None for Google's own.
+
+    `deployment` is Terraform's `name`: topics begin with it and a hyphen, and the Firestore
+    database is called so. It is empty on the local stacks, which have nothing beside them.
+    """
 
     stack: str
     project: str
     data: Path | None = None  # the embedded stack's folder
     earth_engine_url: str | None = None
+    deployment: str = ""
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings, or raise InvalidConfiguration with everything that is wrong."""
+def read_settings(
+    environment: Mapping[str, str] | None = None, stack: str | None = None
+) -> Settings:
+    """Return the settings, or raise InvalidConfiguration with everything that is wrong.
+
+    A `stack` given here wins over the environment's.
+    """
     environment = os.environ if environment is None else environment
-    stack = environment.get("VERDURE_STACK", "cloud")
+    stack = stack or environment.get("VERDURE_STACK", "cloud")
     project = environment.get("VERDURE_PROJECT") or environment.get("GOOGLE_CLOUD_PROJECT", "")
     data = environment.get("VERDURE_DATA")
+    deployment = environment.get("VERDURE_DEPLOYMENT", "verdure") if stack == "cloud" else ""
     problems = []
     if stack not in STACKS:
         problems.append(f"VERDURE_STACK is {stack!r}, expected one of {', '.join(STACKS)}")
@@ -62,12 +84,17 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             f"VERDURE_PROJECT (or GOOGLE_CLOUD_PROJECT) is {project!r}, expected a Google Cloud "
             "project id: 6 to 30 lower-case letters, digits and hyphens"
         )
+    if stack == "cloud" and not DEPLOYMENT.fullmatch(deployment):
+        problems.append(
+            f"VERDURE_DEPLOYMENT is {deployment!r}, expected the `name` given to Terraform: "
+            "4 to 13 lower-case letters, digits and hyphens"
+        )
     if stack == "embedded" and not data:
         problems.append("VERDURE_DATA is not set; the embedded stack keeps its files there")
     if problems:
         raise InvalidConfiguration(problems)
     url = environment.get("EARTH_ENGINE_URL")
-    return Settings(stack, project, Path(data) if data else None, url)
+    return Settings(stack, project, Path(data) if data else None, url, deployment)
 
 
 def read_run(path: Path) -> RunConfiguration:
@@ -149,6 +176,11 @@ def _contradictions(run: RunConfiguration) -> list[str]:
             f"destination is {run.destination!r}, expected projects/PROJECT/assets/FOLDER",
         ),
         (
+            COLLECTION_ID.fullmatch(run.collection),
+            f"collection is {run.collection!r}, expected an id such as COPERNICUS/S2_HARMONIZED "
+            "or projects/PROJECT/assets/COLLECTION",
+        ),
+        (
             run.days_before >= 0 and run.days_after >= 0,
             f"days_before and days_after are {run.days_before} and {run.days_after}, "
             "expected 0 or more",
@@ -195,7 +227,8 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         ),
     ]
     problems = [problem for fine, problem in checks if not fine]
-    return problems + (_product_contradictions(run.products) if run.products else [])
+    problems += _product_contradictions(run.products) if run.products else []
+    return problems + (_archive_contradictions(run.archive) if run.archive else [])
 
 
 def _product_contradictions(products: ProductParameters) -> list[str]:
@@ -208,6 +241,10 @@ def _product_contradictions(products: ProductParameters) -> list[str]:
         (
             products.preset in FILLINGS,
             f"products.preset is {products.preset!r}, expected {' or '.join(FILLINGS)}",
+        ),
+        (
+            1 <= products.cloud_below <= 101,
+            f"products.cloud_below is {products.cloud_below}, expected 1 to 101 %",
         ),
         (
             10 <= products.scale <= 1000,
@@ -224,6 +261,52 @@ def _product_contradictions(products: ProductParameters) -> list[str]:
         ),
     ]
     return [problem for fine, problem in checks if not fine]
+
+
+def _archive_contradictions(policy: ArchivePolicy) -> list[str]:
+    checks = [
+        (
+            BUCKET.fullmatch(policy.bucket),
+            f"archive.bucket is {policy.bucket!r}, expected a bucket's name without gs://",
+        ),
+        (
+            OBJECT_PREFIX.fullmatch(policy.prefix),
+            f"archive.prefix is {policy.prefix!r}, expected a folder such as verdure/masks",
+        ),
+        (
+            0 < policy.low <= policy.high < 1,
+            f"archive.low and archive.high are {policy.low} and {policy.high}, expected shares "
+            "of the quota, low at most high: 0.6 and 0.8",
+        ),
+        (
+            policy.max_age_days is None or policy.max_age_days >= 1,
+            f"archive.max_age_days is {policy.max_age_days}, expected 1 or more, or none",
+        ),
+        (
+            0 <= policy.undo_hours <= MAX_UNDO_HOURS,
+            f"archive.undo_hours is {policy.undo_hours}, expected 0 to {MAX_UNDO_HOURS}",
+        ),
+        (
+            1 <= policy.per_call <= MAX_PER_CALL,
+            f"archive.per_call is {policy.per_call}, expected 1 to {MAX_PER_CALL}",
+        ),
+        (
+            1 <= policy.attempts <= MAX_ATTEMPTS,
+            f"archive.attempts is {policy.attempts}, expected 1 to {MAX_ATTEMPTS}",
+        ),
+    ]
+    return [problem for fine, problem in checks if not fine]
+
+
+def read_geometry(value: Any, folder: Path, key: str) -> dict[str, Any]:
+    """Return the GeoJSON geometry in a file, or raise InvalidConfiguration naming `key`."""
+    try:
+        found = _geometry(value, folder, key)
+    except ValueError as error:
+        raise InvalidConfiguration([str(error)]) from error
+    if isinstance(found, str):
+        raise InvalidConfiguration([f"{key} is {value!r}, expected a file of GeoJSON"])
+    return found
 
 
 def _ignored(mask: MaskParameters) -> list[str]:

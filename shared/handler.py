@@ -35,8 +35,9 @@ class JsonLines(logging.Formatter):
     """One JSON object a line, as Cloud Logging reads it from standard output."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record with the ids of the message at hand."""
+        """Return the record with the ids of the message at hand, and its facts."""
         entry = {"severity": record.levelname, "message": record.getMessage(), **_context.get()}
+        entry.update(getattr(record, "facts", {}))
         if record.exc_info:
             entry["stack_trace"] = self.formatException(record.exc_info)
         return json.dumps(entry)
@@ -50,6 +51,11 @@ def log_context(**fields: Any) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+def log_facts(message: str, **facts: Any) -> None:
+    """Log values as fields of their own: infra/monitoring.tf makes metrics of some by name."""
+    logger.info("%s: %s", message, facts, extra={"facts": facts})
 
 
 def _log_to_standard_output() -> None:

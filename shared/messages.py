@@ -78,8 +78,31 @@ class ExportFinished(Message):
     tasks: tuple[EndedTask, ...]
 
 
+@dataclass(frozen=True)
+class QuotaReached(Message):
+    """A run's assets may have to leave, or some are leaving: the archive has something to do."""
+
+    topic: ClassVar[str] = "quota-reached"
+    run_id: str
+
+
+@dataclass(frozen=True)
+class RestoreRequested(Message):
+    """Archived assets are wanted back, or are on their way.
+
+    `record_ids` are the ledger's; none means only those that are on their way already. `way` is
+    `ingest`, `cog`, `export` or `virtual`; empty for the run's own.
+    """
+
+    topic: ClassVar[str] = "restore-requested"
+    run_id: str
+    record_ids: tuple[str, ...] = ()
+    way: str = ""
+
+
 TOPICS: dict[str, type[Message]] = {
-    cls.topic: cls for cls in (ImageFound, ExportFinished, SeasonReady)
+    cls.topic: cls
+    for cls in (ImageFound, ExportFinished, SeasonReady, QuotaReached, RestoreRequested)
 }
 
 

@@ -54,8 +54,6 @@ def _record(run: Run, masks: Sequence[Export], services: Services) -> int:
                 history[record.image_id].append(record)
         lacking = recording.missing([x for x in wanted if x.kind == kind], history, services)
         if lacking:
-            # First: what is on record may be exported at any time, also when we end right here.
-            services.earth_engine.create_collection(run.collection_of(kind))
             recorded += recording.record(run, lacking, history, _what_changed, services)[0]
     return recorded
 

@@ -4,17 +4,20 @@
 protocols, and one contract suite (tests/contract) holds each of them to the same words.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from shared.domain.archive import Asset, File, Quota, State
+from shared.domain.copies import Part
 from shared.domain.exports import Export
 from shared.domain.images import FoundImage
 from shared.domain.runs import Run
 from shared.messages import EndedTask, Message
 
 Transition = Callable[[Export], Export | None]
+AssetTransition = Callable[[Asset], Asset | None]
 
 
 class Ledger(Protocol):
@@ -65,12 +68,65 @@ class Ledger(Protocol):
     def count_by_state(self, run: str) -> dict[str, int]:
         """Return the number of exports in each state that occurs."""
 
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service (see cli/first_run.py): JSON by name."""
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+
+
+class AssetLedger(Protocol):
+    """What is remembered of assets that left, leave or come back; the words of Ledger hold."""
+
+    def add(self, records: Sequence[Asset]) -> int:
+        """Record the assets whose ids are new, and return how many were."""
+
+    def get(self, record_ids: Iterable[str]) -> dict[str, Asset]:
+        """Return the records of the ids that exist."""
+
+    def change(self, record_id: str, transition: AssetTransition) -> Asset | None:
+        """Apply a transition to a record in one transaction: the only way a record changes."""
+
+    def in_states(self, run: str, states: Sequence[State], limit: int | None = None) -> list[Asset]:
+        """Return the assets of a run in some states, those longest in them first."""
+
+    def of_run(self, run: str) -> list[Asset]:
+        """Return every asset of a run, ordered by sensing time."""
+
+    def count_by_state(self, run: str) -> dict[str, int]:
+        """Return the number of assets in each state that occurs."""
+
+
+class Objects(Protocol):
+    """Objects of Cloud Storage, by `gs://` URI. Each raises NotFound for a bucket that is not."""
+
+    def stat(self, uri: str) -> File | None:
+        """Return what an object is now, or None where there is none."""
+
+    def read(self, uri: str) -> bytes:
+        """Return an object's content, or raise NotFound."""
+
+    def write(self, uri: str, content: bytes, content_type: str) -> File:
+        """Make or replace an object."""
+
+    def delete(self, uri: str) -> None:
+        """Delete an object; that there is none is as good."""
+
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+
 
 class Bus(Protocol):
     """Where facts are published."""
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish messages; on return they are safe, and will be delivered at least once."""
+
+    def redrive(self, topic: str) -> int:
+        """Publish every dead letter of a topic again, as it is, and return how many there were.
+
+        Stopped in between, a letter may be delivered and stay a dead letter; none is lost.
+        """
 
 
 @dataclass(frozen=True)
@@ -116,8 +172,78 @@ class EarthEngine(Protocol):
         shared.domain.runs.INPUTS.
         """
 
+    def connect(self) -> None:
+        """Connect now, which any call does by itself."""
+
     def close(self) -> None:
         """Close connections; a later call opens them again."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """An asset and the files that are said to hold the same pixels."""
+
+    record_id: str
+    asset_id: str
+    description: Mapping[str, Any]
+    layout: str
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EndedCopy:
+    """How a task of the archive ended: SUCCEEDED, FAILED, CANCELLED or VANISHED."""
+
+    state: str
+    error: str
+
+
+class EarthAssets(Protocol):
+    """The calls to Earth Engine about assets, each with the number of requests it costs.
+
+    A description is Earth Engine's own of an asset (REST: projects.assets), as JSON.
+    """
+
+    def quota(self, root: str) -> Quota:
+        """Return what a project has and may have: one request."""
+
+    def describe(self, collection: str) -> Iterator[dict[str, Any]]:
+        """List the images of a collection or folder: one request for every 1,000."""
+
+    def describe_one(self, asset_id: str) -> dict[str, Any] | None:
+        """Return an asset's description, or None where there is none: one request."""
+
+    def start_copy(self, record: Asset, part: Part, number: int, uri: str, layout: str) -> str:
+        """Start the export of one file of a copy, and return the operation: one request.
+
+        Asking again for the same record, attempt and number starts nothing.
+        """
+
+    def compare(self, wanted: Sequence[Copy]) -> dict[str, dict[str, Any]]:
+        """Compare assets with copies (see shared.earth.copies.comparison): one request for all.
+
+        Returns the facts by record id.
+        """
+
+    def copy_tasks(self) -> dict[str, EndedCopy | None]:
+        """Return how the archive's tasks ended, by request id; None while one waits or runs.
+
+        One request for every 500 tasks of the project.
+        """
+
+    def ended_operation(self, name: str) -> EndedCopy | None:
+        """Return how an operation ended, or None while it goes on: one request."""
+
+    def delete(self, asset_id: str) -> None:
+        """Delete an asset: one request. That it is gone already is as good."""
+
+    def start_restore(
+        self, record: Asset, description: Mapping[str, Any], uris: Sequence[str]
+    ) -> str:
+        """Start to bring an asset back by its record's way, and return the operation: one request.
+
+        Asking again for the same record and attempt starts nothing.
+        """
 
 
 @dataclass(frozen=True)
@@ -128,3 +254,6 @@ class Services:
     bus: Bus
     earth_engine: EarthEngine
     now: Callable[[], datetime]
+    assets: AssetLedger
+    earth_assets: EarthAssets
+    objects: Objects

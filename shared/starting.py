@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from shared.domain import exports
-from shared.domain.exports import Export, Failure
+from shared.domain.exports import Export, Failure, State
 from shared.domain.runs import Run
 from shared.errors import PermanentError, TaskQueueFull
-from shared.handler import logger
+from shared.handler import log_facts, logger
 from shared.messages import ImageFound, SeasonReady
 from shared.services import Services
 
@@ -41,5 +41,6 @@ def start_export(
             message.export_id,
             lambda x: exports.fail(x, Failure.PERMANENT, reason, services.now()),
         )
+        log_facts("export closed", outcome=State.FAILED, failure=Failure.PERMANENT)
     else:
         ledger.change(message.export_id, lambda x: exports.start(x, attempt, operation))

@@ -20,9 +20,11 @@ class Exporter:
         destinations: Destinations,
         metadata_only: bool,
         simulated: bool,
+        size_factor: int,
     ) -> None:
+        images = ImageExports(catalogue, destinations, metadata_only, simulated, size_factor)
         self._exports = {
-            "EXPORT_IMAGE": ImageExports(catalogue, destinations, metadata_only, simulated),
+            "EXPORT_IMAGE": images,
             "EXPORT_FEATURES": TableExports(catalogue, destinations),
             "EXPORT_CLASSIFIER": ClassifierExports(catalogue, destinations),
         }

@@ -119,11 +119,13 @@ class ImageExports:
         destinations: Destinations,
         metadata_only: bool,
         simulated: bool,
+        size_factor: int,
     ) -> None:
         self._catalogue = catalogue
         self._destinations = destinations
         self._metadata_only = metadata_only
         self._simulated = simulated  # these take the time of the model
+        self._size_factor = size_factor
 
     def check(self, request: Json) -> None:
         """Raise unless the request can become a task."""
@@ -133,8 +135,6 @@ class ImageExports:
             _pyramiding(request)
         else:
             GeoTiffOptions.of(request)
-            if self._metadata_only:
-                raise NotImplementedByEmulator("Export of files with --metadata-only")
 
     def run(self, task: Task) -> Output:
         """Compute the image of a task."""
@@ -166,7 +166,8 @@ class ImageExports:
             bands = tuple(_unwritten(band, box, policies) for band in image.bands)
             if self._simulated:
                 _simulate(box.width * box.height * len(bands), task.progress)
-            asset = replace(asset, bands=bands, size_bytes=sum(map(_raw_bytes, bands)))
+            size = self._size_factor * sum(map(_raw_bytes, bands))
+            asset = replace(asset, bands=bands, size_bytes=size)
         else:
             with store.new_folder() as folder:
                 written = band_files.write_bands(image, box, folder, policies)
@@ -322,6 +323,7 @@ def _write_geotiff(
         blockysize=options.block,
         compress="LZW",
         BIGTIFF="IF_SAFER",
+        photometric="MINISBLACK",  # else the fourth of four bands of bytes masks the others
     ) as target:
         target.descriptions = [band.name for band in bands]
         for tile, tile_pixels in raster.read_tiles(bands, box):

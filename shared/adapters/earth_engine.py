@@ -58,13 +58,16 @@ _DESCRIPTION = re.compile(rf"\S+ ((?:{'|'.join((MASK, *MAPS))})-[0-9a-f]+(?:-\d+
 #: Names in a request's template, of characters that asset ids and request ids may have.
 IMAGE_ID, RUN_KEY, REQUEST_ID = "IMAGE-ID", "RUN-KEY", "REQUEST-ID"
 
+#: What is set into a request's text: nothing that could end a JSON string, or go up a folder.
+_HARMLESS = re.compile(r"[A-Za-z0-9_-]+")
+
 #: Properties of the source image that its mask keeps, for those who filter masks.
 KEPT_PROPERTIES = ["MGRS_TILE", "SPACECRAFT_NAME", "SENSING_ORBIT_NUMBER"]
 
 _ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
 
 
-def _translated(call: Callable[..., T]) -> Callable[..., T]:
+def translated(call: Callable[..., T]) -> Callable[..., T]:
     """Raise what a client's exception means for the work at hand."""
 
     @functools.wraps(call)
@@ -72,14 +75,15 @@ def _translated(call: Callable[..., T]) -> Callable[..., T]:
         try:
             return call(*args, **kwargs)
         except ee.EEException as error:
-            raise _meaning(str(error)) from error
+            raise meaning_of(str(error)) from error
         except (ConnectionError, TimeoutError) as error:
             raise Unavailable(f"Earth Engine did not answer: {error}") from error
 
     return wrapper
 
 
-def _meaning(message: str) -> VerdureError:
+def meaning_of(message: str) -> VerdureError:
+    """Return what an error's text means for the work at hand."""
     for pattern, kind in _MEANINGS:
         if re.search(pattern, message, re.IGNORECASE):
             return kind(f"Earth Engine: {message}")
@@ -100,10 +104,10 @@ class EarthEngineClient:
         self._initialized = False
         self._templates: dict[tuple[Any, ...], str] = {}
 
-    @_translated
+    @translated
     def find_images(self, run: Run) -> Iterator[FoundImage]:
         """List the images of a run: one request for every 500."""
-        self._initialize()
+        self.connect()
         images: list[FoundImage] = []
         page = 0
         while len(images) == page * PAGE:
@@ -112,10 +116,10 @@ class EarthEngineClient:
             page += 1
         return iter(images)
 
-    @_translated
+    @translated
     def create_collection(self, asset_id: str) -> None:
         """Create an image collection and its folders; existing ones are left."""
-        self._initialize()
+        self.connect()
         root, path = asset_id.split("/assets/")
         parts = path.split("/")
         for depth in range(1, len(parts) + 1):
@@ -126,10 +130,10 @@ class EarthEngineClient:
                 if not re.search("overwrite|already exists", str(error), re.IGNORECASE):
                     raise
 
-    @_translated
+    @translated
     def start_mask(self, run: Run, export: Export) -> str:
         """Start the export of one mask and return its operation's name: one request."""
-        self._initialize()
+        self.connect()
         request_id = ids.request_id(export.export_id, export.attempt)
         request = self._template(run, export)
         for name, value in (
@@ -137,38 +141,40 @@ class EarthEngineClient:
             (RUN_KEY, export.export_id),
             (REQUEST_ID, request_id),
         ):
+            if not _HARMLESS.fullmatch(value):
+                raise PermanentError(f"{name} is {value!r}, expected letters, digits, - and _")
             request = request.replace(name, value)
         operation = ee.data.exportImage(request_id, json.loads(request))
         return str(operation["name"])
 
-    @_translated
+    @translated
     def start_map(self, run: Run, export: Export) -> str:
         """Start the export of one map of a tile: one request."""
-        self._initialize()
+        self.connect()
         task = _map_export(run, export)
         request_id = ids.request_id(export.export_id, export.attempt)
         task.config["description"] = f"{export.image_id} {request_id}"
         operation = ee.data.exportImage(request_id, task.config)
         return str(operation["name"])
 
-    @_translated
+    @translated
     def tasks(self) -> Iterator[Task]:
         """List the export tasks that carry an export id: one request for every 500 tasks."""
-        self._initialize()
+        self.connect()
         operations = ee.data.listOperations()
         return (task for operation in operations if (task := _task(operation)) is not None)
 
-    @_translated
+    @translated
     def describe_outputs(
         self, run: Run, kind: str, image_ids: Sequence[str]
     ) -> dict[str, dict[str, Any]]:
         """Look at the outputs of one kind themselves: one request, whatever their number."""
-        self._initialize()
+        self.connect()
         look = outputs if kind == MASK else maps
         try:
             answer = look(run.collection_of(kind), image_ids).getInfo()
         except ee.EEException as error:
-            if isinstance(_meaning(str(error)), NotFound):
+            if isinstance(meaning_of(str(error)), NotFound):
                 return {}  # there is no collection, and so no output
             raise
         # Earth Engine leaves "features" out where no image matched.
@@ -183,7 +189,9 @@ class EarthEngineClient:
         """Close connections to a local server; a later call opens them again."""
         self._transport.close()
 
-    def _initialize(self) -> None:
+    @translated
+    def connect(self) -> None:
+        """Start the client's session, unless it is there."""
         with self._initialize_once:
             if not self._initialized:
                 _initialize(self._project, self._url, self._transport)

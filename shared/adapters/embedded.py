@@ -39,6 +39,7 @@ CREATE TRIGGER IF NOT EXISTS export_added AFTER INSERT ON exports
     BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
 CREATE TRIGGER IF NOT EXISTS export_changed AFTER UPDATE ON exports
     BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     message_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT, data BLOB, published_at TEXT,
     deliveries INTEGER DEFAULT 0, not_before REAL DEFAULT 0);
@@ -55,6 +56,11 @@ class Database:
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
+
+    def define(self, schema: str) -> None:
+        """Add tables, unless they are there."""
+        with self._lock:
+            self._connection.executescript(schema)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -183,6 +189,15 @@ class SqliteLedger:
         query = "SELECT state, COUNT(*) FROM exports WHERE run = ? GROUP BY state"
         return {state: int(count) for state, count in self._database.rows(query, run)}
 
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service: JSON by name."""
+        return dict(self._database.rows("SELECT name, value FROM settings ORDER BY name"))  # type: ignore[arg-type]
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
     def writes(self) -> dict[str, int]:
         """Return how often records of each kind were written: the ledger's own log."""
         return {kind: int(n) for kind, n in self._database.rows("SELECT * FROM writes")}
@@ -262,6 +277,18 @@ class SqliteBus:
                 (delivery.message_id, delivery.topic, delivery.data, reason),
             )
             connection.execute("DELETE FROM messages WHERE message_id = ?", (delivery.message_id,))
+
+    def redrive(self, topic: str) -> int:
+        """Publish every dead letter of a topic again, in one transaction."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO messages (topic, data, published_at) SELECT topic, data, "
+                "strftime('%Y-%m-%dT%H:%M:%fZ') FROM dead_letters WHERE topic = ? "
+                "ORDER BY message_id",
+                (topic,),
+            )
+            connection.execute("DELETE FROM dead_letters WHERE topic = ?", (topic,))
+            return cursor.rowcount
 
     def dead_letters(self) -> list[tuple[str, bytes, str]]:
         """Return (topic, data, reason) of every dead letter."""

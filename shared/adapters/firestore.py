@@ -1,7 +1,7 @@
 """Firestore as the ledger: collections `runs` and `exports`, a document a record.
 
-FIRESTORE_EMULATOR_HOST, if set, is the client's own affair. In the cloud, `waiting` needs a
-composite index on run, state, queued_at and export_id, all ascending.
+FIRESTORE_EMULATOR_HOST, if set, is the client's own affair. In the cloud, `waiting` needs the
+composite index of infra/ledger.tf.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,13 +33,15 @@ COMMIT_SIZE = 250
 class FirestoreLedger:
     """The ledger of the emulators and cloud stacks (see shared.services.Ledger)."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, database: str = "") -> None:
+        """Use a project's database of that name, or its default one."""
         self._project = project
+        self._database = database or None
 
     @cached_property
     def _client(self) -> firestore.Client:
         with credentials.needed():
-            return firestore.Client(self._project)
+            return firestore.Client(self._project, database=self._database)
 
     @property
     def _runs(self) -> firestore.CollectionReference:
@@ -48,6 +50,10 @@ class FirestoreLedger:
     @property
     def _exports(self) -> firestore.CollectionReference:
         return self._client.collection("exports")
+
+    @property
+    def _settings(self) -> firestore.CollectionReference:
+        return self._client.collection("settings")
 
     def add_run(self, run: Run) -> None:
         """Make this version of a run the ACTIVE one, and its other versions SUPERSEDED."""
@@ -175,6 +181,14 @@ class FirestoreLedger:
             for state in State
         }
         return {state: count for state, count in counts.items() if count}
+
+    def settings(self) -> dict[str, str]:
+        """Return what was found out about the service: JSON by name."""
+        return {x.id: x.get("value") for x in self._settings.stream()}
+
+    def keep_setting(self, name: str, value: str) -> None:
+        """Keep one of the settings, in place of an earlier value."""
+        self._settings.document(name).set({"value": value})
 
     def _of_run(self, run: str) -> Any:
         return self._exports.where(filter=FieldFilter("run", "==", run))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain import ids
+from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import MASK, Export
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
@@ -80,7 +81,9 @@ class Limits:
 class ProductParameters:
     """The maps that are made of a tile's masks, and how.
 
-    `maps` are some of `MAPS`, `preset` fills gaps in NDVI, `scale` is the pixel size in metres,
+    `maps` are some of `MAPS`, `preset` fills gaps in NDVI. Observed is a pixel where the mask says
+    clear and cloud is less likely than `cloud_below` %: a cloud that is missed costs a series more
+    than an observation that is lost (docs/science.md). `scale` is the pixel size in metres,
     `step` the days between NDVI's bands. GPP alone needs `weather`, daily images with ERA5-Land's
     bands, and `land_cover`, a collection of yearly images with MODIS' band LC_Type2; without the
     latter all land is `land_cover_class`, a number of that band (12: cropland).
@@ -88,6 +91,7 @@ class ProductParameters:
 
     maps: tuple[str, ...] = (SEASON,)
     preset: str = "default"
+    cloud_below: int = 20
     scale: int = 10
     step: int = 10
     weather: str = "ECMWF/ERA5_LAND/DAILY_AGGR"
@@ -97,7 +101,7 @@ class ProductParameters:
     def deciding(self, kind: str) -> dict[str, Any]:
         """Return what decides a map's pixels beside its masks and its grid."""
         names = {SEASON: (), NDVI: ("step",), GPP: ("weather", "land_cover", "land_cover_class")}
-        return {name: getattr(self, name) for name in ("preset", *names[kind])}
+        return {name: getattr(self, name) for name in ("preset", "cloud_below", *names[kind])}
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,13 @@ class RunConfiguration:
     collection: str = "COPERNICUS/S2_HARMONIZED"
     mask: MaskParameters = field(default_factory=MaskParameters)
     limits: Limits = field(default_factory=Limits)
+    archive: ArchivePolicy | None = None
     products: ProductParameters | None = None
+
+    @property
+    def asset_root(self) -> str:
+        """Root of the destination's project, whose quota it is: projects/P/assets."""
+        return self.destination.split("/assets/")[0] + "/assets"
 
     @property
     def first_instant(self) -> datetime:

@@ -3,10 +3,12 @@
 Bands, units and scales are shared.domain.products' own; docs/science.md, "The maps".
 """
 
+from collections.abc import Callable
 from datetime import date
 
 import ee
 
+from shared.domain.classes import CLOUD
 from shared.domain.products import RANGES, Band, bands_of, steps
 from shared.domain.runs import GPP, NDVI, SEASON, ProductParameters, Run
 from shared.earth import gap_filling, gpp, season
@@ -27,13 +29,25 @@ def map_of(
     """
     products = run.configuration.products
     assert products is not None
-    curve = gap_filling.curve_of(index_series(scenes, masks), period_of(run), products.preset)
+    series = index_series(scenes, masks.map(surely_clear(products.cloud_below)))
+    curve = gap_filling.curve_of(series, period_of(run), products.preset)
     found = {SEASON: _season, NDVI: _regular, GPP: _carbon}[kind](curve, run, year, products)
     stored = [_stored(found.select(band.name), band) for band in bands_of(run, kind, year)]
     # Of many images: the mean of a mask would count resolutions in.
     land = masks.select("class").max().mask()
     result = ee.Image.cat(*stored).updateMask(land)
     return result.set(gpp.facts(weather_of(run, products))) if kind == GPP else result
+
+
+def surely_clear(cloud_below: int) -> Callable[[ee.Image], ee.Image]:
+    """Return a function of masks: clear where cloud is as likely as so many % becomes cloud."""
+
+    def decide(mask: ee.Image) -> ee.Image:
+        doubtful = mask.select("cloud_probability").gte(cloud_below).multiply(CLOUD)
+        classes = mask.select("class").max(doubtful).rename("class")
+        return ee.Image(classes.copyProperties(mask, ["system:index", "system:time_start"]))
+
+    return decide
 
 
 def period_of(run: Run) -> Period:

@@ -104,3 +104,10 @@ def test_a_message_that_keeps_failing_is_a_dead_letter_and_the_others_arrive(del
     assert {(topic, data) for topic, data, _ in letters} == {(ImageFound.topic, poison)}
     assert encode(message(2)) in {data for _, data in receiver.arrived}
     assert sum(data == poison for _, data in receiver.arrived) >= 5
+
+    receiver.failures.clear()
+    arrived = len(receiver.arrived)
+    assert delivering.bus.redrive(ImageFound.topic) == 1
+    delivering.wait_for(lambda: poison in {data for _, data in receiver.arrived[arrived:]})
+    assert delivering.dead_letters() == []
+    assert delivering.bus.redrive(ImageFound.topic) == 0

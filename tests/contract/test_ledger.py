@@ -177,3 +177,11 @@ def test_what_holds_a_slot(ledger):
 def test_exports_come_in_the_order_of_sensing(ledger):
     ledger.add([export(i) for i in (1, 3, 2)])
     assert [x.export_id for x in ledger.exports("demo")] == ["mask-3", "mask-2", "mask-1"]
+
+
+def test_a_setting_is_kept_and_replaced(ledger):
+    assert ledger.settings() == {}
+    ledger.keep_setting("request-ids", '{"same": true}')
+    ledger.keep_setting("concurrency", "2")
+    ledger.keep_setting("concurrency", "3")
+    assert ledger.settings() == {"concurrency": "3", "request-ids": '{"same": true}'}

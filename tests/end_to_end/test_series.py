@@ -113,3 +113,18 @@ def test_what_is_no_file_or_preset_is_explained(tmp_path):
     assert "cannot be read" in result.output
     result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "o", "--preset", "best")
     assert "expected original or default" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ((14.5,), "two numbers, LON LAT"),
+        ((), "two numbers, LON LAT"),
+        ((500, 40), "longitude is 500.0"),
+        ((14.5, 45), "has no run in it"),
+    ],
+)
+def test_what_is_no_place_of_a_run_is_explained(place, sentence, tmp_path):
+    result = call(*place, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.split())

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import ee
 import pytest
@@ -76,6 +77,16 @@ def test_a_full_queue_puts_the_image_back_unharmed(start_pipeline):
 def test_a_message_for_an_export_that_nobody_knows_is_acknowledged(pipeline, found):
     stranger = ImageFound(found.run_id, "mask-0000", "image", 1)
     assert pipeline.post("mask_image", stranger) == 200
+
+
+def test_an_image_id_that_would_end_a_string_of_the_request_is_refused(pipeline, found):
+    ledger = pipeline.services.ledger
+    ledger.change(found.export_id, lambda x: replace(x, image_id='x", "overwrite": "true'))
+    assert pipeline.post("mask_image", found) == 200
+    record = record_of(pipeline, found)
+    assert (record.state, record.failure) == (State.FAILED, exports.Failure.PERMANENT)
+    assert "expected letters, digits" in record.reason
+    assert pipeline.statistics()["exports_started"] == 0
 
 
 def test_earth_engine_not_answering_raises_for_redelivery(tmp_path, scenes, publish_models):

@@ -9,12 +9,15 @@ import ee
 import pytest
 
 from cli import stacks
-from shared import models
+from emulator import launch
+from emulator.scenes.synthetic import write_region
+from shared import bootstrap, models
+from shared.config import Settings
 from shared.domain.exports import State
 from shared.domain.runs import MaskParameters, register
 from shared.earth.reference_masks import CLOUD_SCORE_COLLECTION
 
-from .conftest import IMAGES, configuration, few
+from .conftest import IMAGES, Pipeline, configuration, few
 
 #: A period with few images.
 SHORT = {"start": date(2018, 3, 1), "end": date(2018, 3, 20), "days_after": 0}
@@ -169,16 +172,29 @@ def test_another_destination_overwrites_nothing(pipeline):
     assert assets() == before
 
 
-def test_the_presets_share_a_run_one_after_the_other(pipeline):
-    pipeline.start(**SHORT, mask=MaskParameters(preset="original"))
-    number, _ = find(pipeline)
-    finish(pipeline)
+@pytest.fixture
+def small(tmp_path, publish_models):
+    """A pipeline over a few small images with pixels: the original's clusters read them all."""
+    scenes = write_region(tmp_path / "region", images=3, size=32)
+    publish_models(tmp_path / "earth-engine")
+    with launch.running(tmp_path / "earth-engine", [scenes]) as url:
+        running = Pipeline(Settings("embedded", launch.PROJECT, tmp_path, url))
+        yield running
+    bootstrap.use(None)
+    running.close()
+
+
+def test_the_presets_share_a_run_one_after_the_other(small):
+    small.start(mask=MaskParameters(preset="original"))
+    number, _ = find(small)
+    finish(small)
     for properties in assets().values():
         assert properties["preset"] == "original"
         assert properties["model"] == models.load_original().version
         assert properties["background_images"] > 0
         assert properties["qa60_present"] == 0
-    pipeline.start(**SHORT)
-    assert find(pipeline) == (number, number)
-    finish(pipeline)
+    small.start()
+    assert find(small) == (number, number)
+    finish(small)
     assert {x["preset"] for x in assets().values()} == {"default"}
+    assert len(assets()) == number > 0

@@ -89,6 +89,13 @@ def test_a_table_stays_a_name(read):
         ({"destination": "masks"}, ["destination is 'masks'", "projects/PROJECT/assets"]),
         ({"name": "Slovenia 2018"}, ["'Slovenia 2018'", "lower-case"]),
         ({"days_before": -1}, ["days_before", "-1"]),
+        ({"archive": {"bucket": "gs://b"}}, ["archive.bucket is 'gs://b'", "without gs://"]),
+        ({"archive": {"buckt": "b"}}, ["unknown key archive.buckt", "did you mean bucket?"]),
+        ({"archive": {"bucket": "abc", "low": 0.9}}, ["archive.low", "0.9", "low at most high"]),
+        ({"archive": {"bucket": "abc", "restore": "fax"}}, ["fax"]),
+        ({"archive": {"bucket": "abc", "undo_hours": -1}}, ["archive.undo_hours is -1"]),
+        ({"collection": 'S2", "x": "'}, ["collection is", "such as COPERNICUS/S2_HARMONIZED"]),
+        ({"collection": "../masks"}, ["collection is '../masks'"]),
     ],
 )
 def test_what_is_wrong_is_named_with_its_value_and_what_would_be_right(read, changes, words):
@@ -114,6 +121,14 @@ def test_what_is_not_a_configuration_at_all(tmp_path, text):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InvalidConfiguration, match="No such file"):
         read_run(tmp_path / "missing.yaml")
+
+
+def test_a_deployment_has_a_name_only_in_the_cloud():
+    of = {"VERDURE_PROJECT": "my-project", "VERDURE_DEPLOYMENT": "staging"}
+    assert read_settings(of).deployment == "staging"
+    assert read_settings(of, stack="emulators").deployment == ""
+    with pytest.raises(InvalidConfiguration, match="VERDURE_DEPLOYMENT is 'My Staging'"):
+        read_settings({**of, "VERDURE_DEPLOYMENT": "My Staging"})
 
 
 def test_settings():

@@ -48,7 +48,8 @@ def test_only_adapters_import_google():
 
 def test_only_graphs_and_the_adapter_import_ee():
     allowed = {str(x.relative_to(ROOT)) for x in modules("shared/earth")}
-    assert importers("ee", DEPLOYED) <= allowed | {"shared/adapters/earth_engine.py"}
+    adapters = {f"shared/adapters/earth_engine{x}.py" for x in ("", "_assets")}
+    assert importers("ee", DEPLOYED) <= allowed | adapters
 
 
 def test_only_config_reads_the_environment():
@@ -67,13 +68,15 @@ def test_the_domain_is_plain_python():
         if not name.startswith("shared.domain")
     }
     assert outside <= {
-        *("collections", "dataclasses", "datetime", "enum", "hashlib", "json", "re", "typing")
+        *("base64", "collections", "dataclasses", "datetime", "enum", "hashlib", "json", "re"),
+        "typing",
     }
 
 
 def test_functions_import_no_adapter():
     allowed = (
-        *("admission", "domain", "earth", "errors", "handler", "messages", "models", "services"),
+        *("admission", "archiving", "domain", "earth", "errors", "handler", "messages"),
+        *("models", "restoring", "services"),
     )
     for path in modules("functions"):
         for name in imports(path):

@@ -1,0 +1,464 @@
+"""`verdure archive`, `verdure restore` and `verdure ls`: assets out, back, and where they are."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from datetime import time as clock
+from pathlib import Path
+from typing import Annotated, Any
+
+import shapely
+import typer
+from rich.table import Table
+
+from cli import stacks
+from cli.people import errors_for_people
+from cli.progress import bars, console
+from shared import bootstrap
+from shared.archiving import Archiver, copy_problem
+from shared.config import read_geometry, read_settings
+from shared.domain import archive, sidecars
+from shared.domain.archive import UNDER_WAY, ArchivePolicy, Asset, State, Way
+from shared.domain.runs import Run
+from shared.errors import InvalidConfiguration
+from shared.messages import Message, QuotaReached, RestoreRequested
+from shared.services import Services
+
+#: Seconds between two looks at what is under way, and until it is left to the functions.
+PAUSE, PATIENCE = 1.0, 900.0
+
+app = typer.Typer(no_args_is_help=True, help="Move assets out of Earth Engine, safely.")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+Stack = Annotated[str, typer.Option("--stack", help="embedded, or cloud.")]
+Name = Annotated[str, typer.Option("--run", help="Name of the run, if there are several.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(help="Image ids, asset ids or record ids; none: all.")
+]
+Region = Annotated[
+    str, typer.Option("--region", help="GeoJSON file, or WEST,SOUTH,EAST,NORTH in degrees.")
+]
+Period = Annotated[
+    str, typer.Option("--period", help="START/END, two dates; the end is exclusive.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which assets a command is about."""
+
+    ids: Sequence[str]
+    area: Any  # shapely geometry, or None
+    start: datetime
+    end: datetime
+
+    def has(self, record: Asset) -> bool:
+        """Tell whether an asset is meant."""
+        names = {record.image_id, record.asset_id, record.record_id}
+        if self.ids and not names & set(self.ids):
+            return False
+        if not self.start <= record.sensed_at < self.end:
+            return False
+        geometry = json.loads(record.description).get("geometry")
+        if self.area is None or geometry is None:
+            return self.area is None
+        return bool(shapely.from_geojson(json.dumps(geometry)).intersects(self.area))
+
+
+@app.command()
+def plan(out: Out = Path("out/demo"), stack: Stack = "embedded", run: Name = "") -> None:
+    """Show the quota, and what would leave now; nothing is changed."""
+    with errors_for_people(), _opened(out, stack) as opened:
+        chosen_run, policy = _run(opened.services, run)
+        quota, chosen = Archiver(chosen_run, policy, opened.services).plan()
+        under_way = opened.services.assets.count_by_state(chosen_run.name)
+        typer.echo(
+            f"assets {quota.assets} of {quota.max_assets}, "
+            f"{quota.bytes / 1e9:.2f} of {quota.max_bytes / 1e9:.0f} GB; "
+            f"archiving begins above {policy.high:.0%} and goes on to {policy.low:.0%}"
+        )
+        size = sum(x.size_bytes for x in chosen)
+        typer.echo(f"would leave now: {len(chosen)} assets, {size / 1e9:.2f} GB")
+        for record in chosen:
+            typer.echo(f"  {record.sensed_at:%Y-%m-%d}  {record.image_id}")
+        typer.echo(f"on record: {_counts(under_way)}")
+
+
+@app.command(name="run")
+def run_archive(
+    ids: Ids = None,
+    region: Region = "",
+    period: Period = "",
+    out: Out = Path("out/demo"),
+    stack: Stack = "embedded",
+    run: Name = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what could not be copied before.")
+    ] = False,
+) -> None:
+    """Archive what has to leave, or the assets that are named, until nothing is under way."""
+    with errors_for_people(), _opened(out, stack) as opened:
+        chosen_run, policy = _run(opened.services, run)
+        services = opened.services
+        if again:
+            _forgive(chosen_run, services)
+        if ids or region or period:
+            archiver = Archiver(chosen_run, policy, services)
+            selection = _selection(ids, region, period)
+            archiver.take(_known(archiver.candidates(), selection, chosen_run))
+        _follow(opened, chosen_run, [QuotaReached(chosen_run.run_id)], "Assets archived")
+
+
+@app.command()
+def verify(
+    ids: Ids = None, out: Out = Path("out/demo"), stack: Stack = "embedded", run: Name = ""
+) -> None:
+    """Check that every copy is still the one that was verified; exit 1 if one is not."""
+    with errors_for_people(), _opened(out, stack) as opened:
+        chosen_run, _ = _run(opened.services, run)
+        records = [x for x in opened.services.assets.of_run(chosen_run.name) if x.files]
+        records = _selected(records, _selection(ids, "", ""))
+        problems = 0
+        for record in records:
+            if problem := copy_problem(record, opened.services):
+                problems += 1
+                typer.echo(f"{record.image_id}: {problem}")
+                opened.services.assets.change(
+                    record.record_id,
+                    lambda x, problem=problem: archive.deplore(
+                        x, problem, "bring the object back from a version or a second copy"
+                    ),
+                )
+        typer.echo(f"{len(records)} copies checked, {problems} with a problem")
+        if problems:
+            raise typer.Exit(1)
+
+
+@app.command()
+def undo(
+    ids: Ids = None,
+    region: Region = "",
+    period: Period = "",
+    out: Out = Path("out/demo"),
+    stack: Stack = "embedded",
+    run: Name = "",
+) -> None:
+    """Keep assets that are leaving, as long as they are not deleted."""
+    with errors_for_people(), _opened(out, stack) as opened:
+        chosen_run, _ = _run(opened.services, run)
+        ledger = opened.services.assets
+        records = _known(
+            ledger.of_run(chosen_run.name), _selection(ids, region, period), chosen_run
+        )
+        kept = [
+            ledger.change(x.record_id, lambda y: archive.undo(y, datetime.now(UTC)))
+            for x in records
+        ]
+        typer.echo(f"{sum(x is not None for x in kept)} assets stay")
+        gone = [x for x in records if x.state in (State.DELETING, State.ARCHIVED)]
+        if gone:
+            typer.echo(f"{len(gone)} are archived already: verdure restore brings them back")
+
+
+@app.command(name="import")
+def import_assets(
+    source: Annotated[
+        str, typer.Argument(help="Asset folder, or the JSON sidecar of the 2019 system.")
+    ],
+    out: Out = Path("out/demo"),
+    stack: Stack = "embedded",
+    run: Name = "",
+) -> None:
+    """Take assets on record that no run of ours made, so that they can leave and come back."""
+    with errors_for_people(), _opened(out, stack) as opened:
+        chosen_run, _ = _run(opened.services, run)
+        records = _imported(source, chosen_run, opened.services)
+        added = opened.services.assets.add(records)
+        typer.echo(f"{added} assets on record, {len(records) - added} were already")
+
+
+def restore(
+    ids: Ids = None,
+    region: Region = "",
+    period: Period = "",
+    way: Annotated[str, typer.Option("--way", help="ingest, cog, export or virtual.")] = "",
+    out: Out = Path("out/demo"),
+    stack: Stack = "embedded",
+    run: Name = "",
+) -> None:
+    """Bring archived assets back into Earth Engine."""
+    with errors_for_people(), _opened(out, stack) as opened:
+        chosen_run, policy = _run(opened.services, run)
+        if way and way not in list(Way):
+            raise InvalidConfiguration([f"--way is {way!r}, expected one of {', '.join(Way)}"])
+        if not (ids or region or period):
+            raise InvalidConfiguration(["name what to restore: ids, --region or --period"])
+        records = _known(
+            opened.services.assets.of_run(chosen_run.name),
+            _selection(ids, region, period),
+            chosen_run,
+        )
+        live = [x for x in records if x.state not in (State.ARCHIVED, State.RESTORING)]
+        if ids and live:
+            raise InvalidConfiguration(
+                [f"{x.image_id} is {x.state}: nothing to restore" for x in live]
+            )
+        wanted = tuple(x.record_id for x in records if x.state is State.ARCHIVED)
+        if (way or policy.restore) == Way.VIRTUAL:
+            typer.echo(f"{len(wanted)} assets are read from their files; nothing to do")
+            return
+        message = RestoreRequested(chosen_run.run_id, wanted, way)
+        _follow(opened, chosen_run, [message], "Assets restored")
+
+
+def list_assets(
+    ids: Ids = None,
+    region: Region = "",
+    period: Period = "",
+    out: Out = Path("out/demo"),
+    stack: Stack = "embedded",
+    run: Name = "",
+    original: Annotated[
+        Path | None, typer.Option("--original", help="Write the 2019 system's JSON here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the assets on the archive's record: state, place, and why one does not move."""
+    with errors_for_people():
+        services = _ledger_only(out, stack)
+        chosen_run, _ = _run(services, run)
+        records = _selected(
+            services.assets.of_run(chosen_run.name), _selection(ids, region, period)
+        )
+        if original is not None:
+            original.write_text(json.dumps(sidecars.original(records), indent=1))
+        if as_json:
+            typer.echo(json.dumps([_facts(x) for x in records], indent=1))
+            return
+        rows = Table("Sensed", "Image", "State", "Read from", "MB", "Why, and what to do")
+        for record in records:
+            facts = _facts(record)
+            why = f"{record.reason}; {record.next_action}" if record.reason else ""
+            rows.add_row(
+                f"{record.sensed_at:%Y-%m-%d}",
+                record.image_id,
+                record.state,
+                "\n".join(facts["places"]),
+                f"{record.size_bytes / 1e6:.1f}",
+                why,
+            )
+        console.print(rows)
+        console.print(_counts(services.assets.count_by_state(chosen_run.name)))
+
+
+# What the commands share.
+
+
+@dataclass
+class Opened:
+    """A stack that a command works with; `stack` is None in the cloud, where functions run."""
+
+    services: Services
+    stack: stacks.Stack | None
+
+
+@contextmanager
+def _opened(out: Path, stack: str) -> Iterator[Opened]:
+    if stack == "cloud":
+        yield Opened(bootstrap.build(replace(read_settings(), stack="cloud")), None)
+        return
+    _ledger_only(out, stack)
+    with stacks.start(stack, out, []) as running:
+        yield Opened(running.services, running)
+
+
+def _ledger_only(out: Path, stack: str) -> Services:
+    if stack == "cloud":
+        return bootstrap.build(replace(read_settings(), stack="cloud"))
+    if stack != "embedded":
+        raise InvalidConfiguration([f"--stack is {stack!r}, expected embedded or cloud"])
+    if not (out / "verdure.sqlite").exists():
+        raise InvalidConfiguration([f"{out} has no run in it; name the folder of one with --out"])
+    from emulator.launch import PROJECT
+    from shared.config import Settings
+
+    return bootstrap.build(Settings(stack, PROJECT, out))
+
+
+def _run(services: Services, name: str) -> tuple[Run, ArchivePolicy]:
+    """Return the run that is meant, and its archive; say which there are if it is not clear."""
+    with_archive = [x for x in services.ledger.active_runs() if x.configuration.archive]
+    found = [x for x in with_archive if not name or x.name == name]
+    if len(found) == 1 and (policy := found[0].configuration.archive):
+        return found[0], policy
+    names = ", ".join(x.name for x in with_archive) or "none"
+    raise InvalidConfiguration(
+        [
+            f"--run is {name or 'not given'}; runs with an archive: {names}. A run has one if its "
+            "configuration has `archive:` with a `bucket`"
+        ]
+    )
+
+
+def _selection(ids: Sequence[str] | None, region: str, period: str) -> Selection:
+    start, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    if period:
+        try:
+            first, last = (date.fromisoformat(x) for x in period.split("/"))
+        except ValueError as error:
+            raise InvalidConfiguration(
+                [f"--period is {period!r}, expected two dates: 2018-03-01/2018-11-01"]
+            ) from error
+        start, end = (datetime.combine(x, clock(), UTC) for x in (first, last))
+        if start >= end:
+            raise InvalidConfiguration([f"--period is {period!r}: it ends before it starts"])
+    return Selection(ids or (), _area(region) if region else None, start, end)
+
+
+def _area(region: str) -> Any:
+    try:
+        corners = [float(x) for x in region.split(",")]
+    except ValueError:
+        geometry = read_geometry(region, Path(), "--region")
+        return shapely.from_geojson(json.dumps(geometry))
+    if len(corners) != 4 or corners[0] >= corners[2] or corners[1] >= corners[3]:
+        raise InvalidConfiguration([f"--region is {region!r}, expected WEST,SOUTH,EAST,NORTH"])
+    return shapely.box(*corners)
+
+
+def _selected(records: Sequence[Asset], selection: Selection) -> list[Asset]:
+    return [x for x in records if selection.has(x)]
+
+
+def _known(records: Sequence[Asset], selection: Selection, run: Run) -> list[Asset]:
+    """Return the assets that are meant; every id must be one that the archive knows, once."""
+    chosen = _selected(records, selection)
+    problems = []
+    for wanted in selection.ids:
+        found = [x for x in chosen if wanted in (x.image_id, x.asset_id, x.record_id)]
+        if not found:
+            problems.append(f"the archive of run {run.name} knows no {wanted}; see verdure ls")
+        folders = sorted({x.asset_id for x in found})
+        if len(folders) > 1:
+            problems.append(f"{wanted} is in several folders: name one of {', '.join(folders)}")
+    if problems:
+        raise InvalidConfiguration(problems)
+    return chosen
+
+
+def _forgive(run: Run, services: Services) -> None:
+    for record in services.assets.in_states(run.name, [State.LIVE]):
+        services.assets.change(record.record_id, lambda x: archive.forgive(x, datetime.now(UTC)))
+
+
+def _follow(opened: Opened, run: Run, messages: Sequence[Message], title: str) -> None:
+    """Publish messages, and on a local stack play the scheduler until nothing is under way."""
+    opened.services.bus.publish(messages)
+    if opened.stack is None:
+        typer.echo("published; the functions do the rest: verdure ls shows how far they are")
+        return
+    deadline = time.monotonic() + PATIENCE
+    with bars() as progress:
+        task = progress.add_task(title, total=None)
+        while True:
+            opened.stack.deliver()
+            counts = opened.services.assets.count_by_state(run.name)
+            busy = sum(counts.get(state, 0) for state in UNDER_WAY)
+            total = sum(counts.values())
+            progress.update(task, total=total, completed=total - busy)
+            if not busy or _only_waiting(opened.services, run):
+                break
+            if time.monotonic() > deadline:
+                raise InvalidConfiguration([f"nothing more happens: {_counts(counts)}"])
+            time.sleep(PAUSE)
+            opened.stack.tick("watch_assets")
+    typer.echo(_counts(opened.services.assets.count_by_state(run.name)))
+
+
+def _only_waiting(services: Services, run: Run) -> bool:
+    """Tell whether all that is under way waits for the end of its undo window."""
+    records = services.assets.in_states(run.name, UNDER_WAY)
+    now = services.now()
+    return all(x.state is State.TOMBSTONED and not archive.is_due(x, now) for x in records)
+
+
+def _facts(record: Asset) -> dict[str, Any]:
+    places = [record.asset_id] if record.state in archive.READABLE else []
+    places += [file.uri for file in record.files[:-1]]
+    return {
+        "record_id": record.record_id,
+        "asset_id": record.asset_id,
+        "image_id": record.image_id,
+        "sensed_at": record.sensed_at.isoformat(),
+        "state": str(record.state),
+        "places": places,
+        "size_bytes": record.size_bytes,
+        "reason": record.reason,
+        "next_action": record.next_action,
+    }
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "no asset on record"
+
+
+def _imported(source: str, run: Run, services: Services) -> list[Asset]:
+    """Return records of the assets in a folder, or of those that a sidecar names."""
+    times: dict[str, datetime] = {}
+    path = Path(source)
+    if path.suffix == ".json" or path.exists():
+        try:
+            entries = sidecars.from_original(path.read_text())
+        except (OSError, sidecars.ForeignItem) as error:
+            raise InvalidConfiguration([f"{source}: {error}"]) from error
+        times = {asset_id: sensed for asset_id, (sensed, _) in entries.items()}
+        folders = sorted({asset_id.rpartition("/")[0] for asset_id in times})
+    else:
+        folders = [source]
+    found = {x["name"]: x for f in folders for x in services.earth_assets.describe(f)}
+    missing = [f"{x}: Earth Engine has no such asset" for x in times if x not in found]
+    if not found:
+        missing.append(f"{source}: Earth Engine has no image there")
+    problems = missing + _duplicates([*found], services.assets.of_run(run.name))
+    if problems:
+        raise InvalidConfiguration(problems)
+    wanted = {name: found[name] for name in (times or found)}
+    return [_foreign(x, times.get(name), run) for name, x in wanted.items()]
+
+
+def _duplicates(names: Sequence[str], known: Sequence[Asset]) -> list[str]:
+    """Return a sentence for each image id that is in two folders."""
+    by_id: dict[str, set[str]] = {}
+    for name in [*names, *(x.asset_id for x in known)]:
+        by_id.setdefault(name.rpartition("/")[2], set()).add(name)
+    return [
+        f"image id {image_id} is in several folders ({', '.join(sorted(where))}): "
+        "a run can have one of them"
+        for image_id, where in by_id.items()
+        if len(where) > 1
+    ]
+
+
+def _foreign(description: dict[str, Any], sensed: datetime | None, run: Run) -> Asset:
+    if sensed is None:
+        if "startTime" not in description:
+            raise InvalidConfiguration(
+                [f"{description['name']} has no system:time_start; name its time in a sidecar"]
+            )
+        sensed = datetime.fromisoformat(description["startTime"])
+    version = str(description["properties"].get("run_key", description["updateTime"]))
+    return Asset(
+        record_id=archive.record_id(description["name"], version),
+        run=run.name,
+        asset_id=description["name"],
+        image_id=description["name"].rpartition("/")[2],
+        version=version,
+        sensed_at=sensed,
+        description=json.dumps(description),
+        size_bytes=int(description["sizeBytes"]),
+        changed_at=datetime.now(UTC),
+    )

@@ -1,0 +1,409 @@
+"""`verdure doctor`: what is wrong with a deployment, and the command that mends it.
+
+Looks through the REST interfaces of Google's services, which the emulators of Firestore, Pub/Sub
+and Earth Engine speak too; what has no emulator is left out there. Nothing is changed but a
+document that is written to the ledger and removed again.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+import google.auth
+import requests
+from google.auth.transport.requests import AuthorizedSession
+
+from cli.google_emulators import VARIABLES
+from cli.pipeline import ROOT, Function, read_pipeline
+from shared import models
+from shared.adapters import credentials
+from shared.config import Settings
+from shared.errors import InvalidConfiguration, Unavailable
+
+#: Seconds that this machine's clock may be off: tokens are refused from a few minutes on.
+CLOCK_TOLERANCE = 60.0
+#: Seconds to wait for an answer.
+TIMEOUT = 30.0
+#: Share of a quota from which it is called nearly full, as in infra/variables.tf.
+QUOTA_SHARE = 0.8
+#: Locations of buckets that Earth Engine reads COG-backed assets from (infra/variables.tf).
+COG_LOCATIONS = ("US", "US-CENTRAL1", "NAM4")
+
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+
+APPLY = "cd infra && terraform apply"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: fine, or not, and then how it is mended."""
+
+    what: str
+    fine: bool
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is examined. `address` gives a service's URL, or None where it has no emulator."""
+
+    project: str
+    name: str  # Terraform's `name`; empty on the emulators
+    address: Callable[[str], str | None]
+    session: requests.Session
+
+    def has(self, service: str) -> bool:
+        """Tell whether there is such a service here."""
+        return self.address(service) is not None
+
+    def get(self, service: str, path: str) -> tuple[int, dict[str, Any]]:
+        """Return the status and the content of a resource."""
+        return self._ask("GET", service, path, None)
+
+    def post(self, service: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        """Post a body; return the status and the content of the answer."""
+        return self._ask("POST", service, path, body)
+
+    def delete(self, service: str, path: str) -> None:
+        """Delete a resource."""
+        self._ask("DELETE", service, path, None)
+
+    def _ask(self, verb: str, service: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        url = f"{self.address(service)}/{path}"
+        try:
+            answer = self.session.request(verb, url, json=body, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            raise Unavailable(f"{service} does not answer at {url}: {error}") from error
+        is_json = "json" in answer.headers.get("Content-Type", "")
+        return answer.status_code, answer.json() if is_json else {}
+
+    def prefixed(self, name: str) -> str:
+        """Return the name that Terraform gives a topic."""
+        return f"{self.name}-{name}" if self.name else name
+
+    def resource(self, function: str) -> str:
+        """Return the name that Terraform gives what belongs to a function."""
+        return f"{self.name}-{function.replace('_', '-')}" if self.name else function
+
+    @cached_property
+    def pipeline(self) -> dict[str, Function]:
+        """The functions of infra/pipeline.yaml."""
+        return read_pipeline()
+
+
+def of(settings: Settings) -> Deployment:
+    """Return the deployment that settings name, asked with the credentials at hand."""
+    if settings.stack == "cloud":
+        with credentials.needed():
+            session, _ = google.auth.default(scopes=SCOPES, quota_project_id=settings.project)
+        return Deployment(
+            settings.project,
+            settings.deployment,
+            lambda service: f"https://{service}.googleapis.com",
+            AuthorizedSession(session),
+        )
+    addresses = {
+        name: f"http://{os.environ[variable]}"
+        for name, variable in VARIABLES.items()
+        if variable in os.environ
+    }
+    if settings.earth_engine_url:
+        addresses["earthengine"] = settings.earth_engine_url
+    if not addresses:
+        raise InvalidConfiguration(
+            [
+                "no emulator is named: set EARTH_ENGINE_URL, FIRESTORE_EMULATOR_HOST or "
+                "PUBSUB_EMULATOR_HOST, or use --stack cloud"
+            ]
+        )
+    return Deployment(settings.project, "", addresses.get, local_session())
+
+
+def local_session() -> requests.Session:
+    """Return a session to servers on this machine."""
+    session = requests.Session()
+    session.trust_env = False  # no proxy
+    session.headers["Authorization"] = (
+        "Bearer owner"  # what Firestore's emulator takes for all rights
+    )
+    return session
+
+
+def examine(deployment: Deployment) -> Iterator[Finding]:
+    """Look at everything that there is here, what all else depends on first."""
+    checks: tuple[tuple[str, Callable[[Deployment], Iterator[Finding]]], ...] = (
+        ("serviceusage", _clock),
+        ("serviceusage", _apis),
+        ("earthengine", _earth_engine),
+        ("earthengine", _models),
+        ("firestore", _ledger),
+        ("pubsub", _queues),
+        ("cloudresourcemanager", _roles),
+        ("cloudfunctions", _functions),
+        ("storage", _bucket),
+    )
+    for service, check in checks:
+        if deployment.has(service):
+            yield from check(deployment)
+
+
+def _clock(deployment: Deployment) -> Iterator[Finding]:
+    url = f"{deployment.address('serviceusage')}/"
+    answered = deployment.session.head(url, timeout=TIMEOUT).headers["Date"]
+    seconds = abs(time.time() - parsedate_to_datetime(answered).timestamp())
+    yield Finding(
+        "clock",
+        seconds <= CLOCK_TOLERANCE,
+        f"{seconds:.0f} s from Google's",
+        "sudo timedatectl set-ntp true",
+    )
+
+
+def _apis(deployment: Deployment) -> Iterator[Finding]:
+    path = f"v1/projects/{deployment.project}/services?filter=state:ENABLED&pageSize=200"
+    status, answer = deployment.get("serviceusage", path)
+    enabled = {x["name"].rsplit("/", 1)[-1] for x in answer.get("services", ())}
+    missing = sorted(_wanted_apis() - enabled)
+    lacking = f"not enabled: {', '.join(missing)}" if missing else "all enabled"
+    yield Finding(
+        "APIs",
+        status == 200 and not missing,
+        lacking if status == 200 else _refusal(answer),
+        f"gcloud services enable {' '.join(missing)} --project={deployment.project}",
+    )
+
+
+def _wanted_apis() -> set[str]:
+    """Return the APIs that Terraform enables, by its own list."""
+    text = (ROOT / "infra" / "main.tf").read_text()
+    listed = text.partition("apis = toset([")[2].partition("])")[0]
+    return {line.strip().strip('",') for line in listed.splitlines() if line.strip()}
+
+
+def _earth_engine(deployment: Deployment) -> Iterator[Finding]:
+    project = deployment.project
+    status, config = deployment.get("earthengine", f"v1/projects/{project}/config")
+    yield Finding(
+        "Earth Engine",
+        status == 200,
+        f"registered; up to {config.get('maxConcurrentExports', 'an unknown number of')} exports "
+        "at once"
+        if status == 200
+        else _refusal(config),
+        "register the project: https://console.cloud.google.com/earth-engine/configuration"
+        f"?project={project}",
+    )
+    status, root = deployment.get("earthengine", f"v1/projects/{project}/assets/")
+    quota = root.get("quota", {})
+    for kind, used, limit in (
+        ("assets", "assetCount", "maxAssets"),
+        ("bytes", "sizeBytes", "maxSizeBytes"),
+    ):
+        most = int(quota.get(limit, 0))
+        share = int(quota.get(used, 0)) / most if most else 0.0
+        yield Finding(
+            f"quota of {kind}",
+            status == 200 and share < QUOTA_SHARE,
+            f"{share:.0%} of {most:,} used" if status == 200 else _refusal(root),
+            "archive or delete assets, or ask for more: "
+            "https://developers.google.com/earth-engine/guides/usage",
+        )
+
+
+def _models(deployment: Deployment) -> Iterator[Finding]:
+    for name in models.NAMES:
+        asset = f"{models.PUBLISHED}/{models.load(name).asset_name}"
+        status, _ = deployment.get(
+            "earthengine", f"v1/projects/{deployment.project}/assets/{asset}"
+        )
+        yield Finding(
+            f"model {name}",
+            status == 200,
+            "published" if status == 200 else f"there is no {asset}",
+            f"verdure model publish --project {deployment.project}",
+        )
+
+
+def _ledger(deployment: Deployment) -> Iterator[Finding]:
+    database = f"v1/projects/{deployment.project}/databases/{deployment.name or '(default)'}"
+    document = {
+        "fields": {
+            "expires_at": {"timestampValue": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+        }
+    }
+    status, answer = deployment.post("firestore", f"{database}/documents/probes", document)
+    if status == 200:
+        deployment.delete("firestore", f"v1/{answer['name']}")
+    yield Finding(
+        "ledger",
+        status == 200,
+        "can be written" if status == 200 else _refusal(answer),
+        f"{APPLY}; and for you: gcloud projects add-iam-policy-binding {deployment.project} "
+        "--member=user:YOU --role=roles/datastore.user",
+    )
+    if deployment.name:
+        _, answer = deployment.get("firestore", f"{database}/collectionGroups/exports/indexes")
+        states = [x["state"] for x in answer.get("indexes", ())]
+        yield Finding(
+            "index of the ledger",
+            "READY" in states and set(states) == {"READY"},
+            ", ".join(states) or "there is none",
+            f"{APPLY}, and wait for the index to be built",
+        )
+
+
+def _queues(deployment: Deployment) -> Iterator[Finding]:
+    root = f"v1/projects/{deployment.project}"
+    for function in deployment.pipeline.values():
+        if function.topic is None:
+            continue
+        name = deployment.resource(function.name)
+        status, queue = deployment.get("pubsub", f"{root}/subscriptions/{name}")
+        lacking = [
+            words
+            for words, there in (
+                ("the subscription", status == 200),
+                ("push", queue.get("pushConfig", {}).get("pushEndpoint")),
+                ("dead letters", queue.get("deadLetterPolicy")),
+                (
+                    "a signature",
+                    queue.get("pushConfig", {}).get("oidcToken") or not deployment.name,
+                ),
+            )
+            if not there
+        ]
+        yield Finding(
+            f"queue of {function.name}",
+            not lacking,
+            f"lacks {', '.join(lacking)}" if lacking else "pushes, with dead letters",
+            APPLY,
+        )
+        if deployment.name:
+            yield _grants(deployment, function.topic, name)
+        yield _dead_letters(deployment, function.topic)
+
+
+def _grants(deployment: Deployment, topic: str, subscription: str) -> Finding:
+    """Look for what Pub/Sub's agent needs to move a message to the dead letters."""
+    root = f"v1/projects/{deployment.project}"
+    _, project = deployment.get("cloudresourcemanager", root)
+    agent = f"service-{project.get('projectNumber')}@gcp-sa-pubsub.iam.gserviceaccount.com"
+    wanted = (
+        (f"topics/{deployment.prefixed(topic)}-dead", "roles/pubsub.publisher"),
+        (f"subscriptions/{subscription}", "roles/pubsub.subscriber"),
+    )
+    lacking = []
+    for resource, role in wanted:
+        _, policy = deployment.get("pubsub", f"{root}/{resource}:getIamPolicy")
+        if f"serviceAccount:{agent}" not in _members(policy, role):
+            lacking.append(f"{role} on {resource}")
+    return Finding(
+        f"dead-letter grants of {topic}",
+        not lacking,
+        f"Pub/Sub's agent lacks {' and '.join(lacking)}: messages would be dropped"
+        if lacking
+        else "Pub/Sub's agent may bury messages",
+        APPLY,
+    )
+
+
+def _dead_letters(deployment: Deployment, topic: str) -> Finding:
+    name = f"v1/projects/{deployment.project}/subscriptions/{deployment.prefixed(topic)}-dead"
+    status, answer = deployment.post(
+        "pubsub", f"{name}:pull", {"maxMessages": 100, "returnImmediately": True}
+    )
+    letters = answer.get("receivedMessages", [])
+    if letters:  # seen, not taken
+        ids = [x["ackId"] for x in letters]
+        body = {"ackIds": ids, "ackDeadlineSeconds": 0}
+        deployment.post("pubsub", f"{name}:modifyAckDeadline", body)
+    return Finding(
+        f"dead letters of {topic}",
+        status == 200 and not letters,
+        (f"{len(letters)} or more wait" if letters else "none")
+        if status == 200
+        else _refusal(answer),
+        "mend what the functions' log says, then: verdure redrive" if status == 200 else APPLY,
+    )
+
+
+def _roles(deployment: Deployment) -> Iterator[Finding]:
+    status, policy = deployment.post(
+        "cloudresourcemanager", f"v1/projects/{deployment.project}:getIamPolicy", {}
+    )
+    for function in deployment.pipeline.values():
+        account = deployment.resource(function.name)
+        member = f"serviceAccount:{account}@{deployment.project}.iam.gserviceaccount.com"
+        held = {x["role"] for x in policy.get("bindings", ()) if member in x["members"]}
+        missing, extra = set(function.roles) - held, held - set(function.roles)
+        words = [f"lacks {role}" for role in sorted(missing)]
+        words += [f"has {role}, which no call needs" for role in sorted(extra)]
+        yield Finding(
+            f"roles of {function.name}",
+            status == 200 and not words,
+            ("; ".join(words) or "as in pipeline.yaml") if status == 200 else _refusal(policy),
+            APPLY
+            if missing or not extra
+            else f"gcloud projects remove-iam-policy-binding {deployment.project} "
+            f"--member={member} --role={min(extra)} --all",
+        )
+
+
+def _functions(deployment: Deployment) -> Iterator[Finding]:
+    parent = f"v2/projects/{deployment.project}/locations/-"
+    _, answer = deployment.get("cloudfunctions", f"{parent}/functions?pageSize=500")
+    states = {x["name"].rsplit("/", 1)[-1]: x["state"] for x in answer.get("functions", ())}
+    regions = {x["name"].split("/")[3] for x in answer.get("functions", ())}
+    jobs = {
+        job["name"].rsplit("/", 1)[-1]: job["state"]
+        for region in sorted(regions)
+        for job in deployment.get(
+            "cloudscheduler", f"v1/projects/{deployment.project}/locations/{region}/jobs"
+        )[1].get("jobs", ())
+    }
+    for function in deployment.pipeline.values():
+        name = deployment.resource(function.name)
+        state = states.get(name, "not deployed")
+        yield Finding(f"function {function.name}", state == "ACTIVE", state.lower(), APPLY)
+        if function.topic is None:
+            state = jobs.get(name, "not there")
+            yield Finding(
+                f"schedule of {function.name}",
+                state == "ENABLED",
+                state.lower(),
+                f"gcloud scheduler jobs resume {name}" if state == "PAUSED" else APPLY,
+            )
+
+
+def _bucket(deployment: Deployment) -> Iterator[Finding]:
+    name = f"{deployment.project}-{deployment.name}-archive"
+    status, bucket = deployment.get("storage", f"storage/v1/b/{name}")
+    place, kind = bucket.get("location", ""), bucket.get("storageClass", "")
+    yield Finding(
+        "archive bucket",
+        place in COG_LOCATIONS and kind == "STANDARD",
+        f"{name}: {place}, {kind}" if status == 200 else _refusal(bucket),
+        f"{APPLY}; Earth Engine reads assets only from Standard buckets in "
+        f"{', '.join(COG_LOCATIONS)} (archive_location)",
+    )
+
+
+def _members(policy: dict[str, Any], role: str) -> list[str]:
+    return [
+        member
+        for binding in policy.get("bindings", ())
+        if binding["role"] == role
+        for member in binding["members"]
+    ]
+
+
+def _refusal(answer: dict[str, Any]) -> str:
+    """Return a service's own words on why not."""
+    words: str = answer.get("error", {}).get("message", "not there")
+    return words

@@ -1,0 +1,6 @@
+# terraform apply -var-file=environments/production.tfvars
+project_id = "my-project"
+name       = "verdure"
+notify     = ["somebody@example.com"]
+
+# budget = { billing_account = "012345-6789AB-CDEF01", amount = 50 }

@@ -1,0 +1,122 @@
+"""`verdure archive`, `verdure restore` and `verdure ls`, as a user calls them."""
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import stacks
+from cli.main import app
+from shared.adapters.embedded import Database, SqliteLedger
+from shared.adapters.embedded_assets import SqliteAssets
+
+from .conftest import MASKS
+
+FIRST, SECOND = "20180301T100541_T33TVL", "20180302T100541_T33TVL"
+
+
+@pytest.fixture
+def out(start_archive, tmp_path, monkeypatch):
+    """The folder of a run with three masks and an archive, whose stack is running already."""
+    with start_archive() as archive:
+        archive.register()
+        archive.masks(3)
+
+        @contextmanager
+        def running(*_):
+            yield archive
+
+        monkeypatch.setattr(stacks, "start", running)
+        yield tmp_path
+
+
+def verdure(out, *arguments):
+    return CliRunner().invoke(app, [*arguments, "--out", str(out)])
+
+
+def listed(out, *arguments):
+    shown = verdure(out, "ls", "--json", *arguments)
+    assert shown.exit_code == 0, shown.output
+    return {x["image_id"]: x for x in json.loads(shown.stdout)}
+
+
+def content(out):
+    """Everything on the record of assets."""
+    database = Database(out / "verdure.sqlite")
+    records = SqliteAssets(database).of_run("demo")
+    database.close()
+    return records
+
+
+def test_out_and_back_by_name(out, tmp_path):
+    shown = verdure(out, "archive", "plan")
+    assert "would leave now: 0 assets" in shown.output
+    done = verdure(out, "archive", "run", FIRST, SECOND)
+    assert done.exit_code == 0, done.output
+    entries = listed(out)
+    assert {x: y["state"] for x, y in entries.items()} == {FIRST: "ARCHIVED", SECOND: "ARCHIVED"}
+    assert entries[FIRST]["places"][0].startswith("gs://demo-archive/verdure/masks/")
+    assert set(listed(out, "--period", "2018-03-01/2018-03-02")) == {FIRST}
+    assert set(listed(out, "--region", "100,0,101,1")) == set()
+    sidecar = tmp_path / "original.json"
+    listed(out, "--original", str(sidecar))
+    written = json.loads(sidecar.read_text())
+    assert set(written) == {f"{MASKS}/{FIRST}", f"{MASKS}/{SECOND}"}
+    moment = datetime(2018, 3, 1, 10, 5, 41, 24_000, UTC)
+    assert written[f"{MASKS}/{FIRST}"]["system:time_start"] == round(1000 * moment.timestamp())
+    assert "2 copies checked, 0 with a problem" in verdure(out, "archive", "verify").output
+    back = verdure(out, "restore", FIRST)
+    assert back.exit_code == 0, back.output
+    assert listed(out)[FIRST]["state"] == "LIVE"
+
+    # Bad input: clear messages, nothing changed.
+    before = content(out)
+    for arguments, words in [
+        (["restore", FIRST], f"{FIRST} is LIVE: nothing to restore"),
+        (["restore", "20990101"], "the archive of run demo knows no 20990101"),
+        (["restore"], "name what to restore"),
+        (["restore", SECOND, "--way", "fax"], "--way is 'fax', expected one of ingest, cog"),
+        (["restore", SECOND, "--period", "then"], "--period is 'then', expected two dates"),
+        (["restore", SECOND, "--region", "1,2"], "--region is '1,2'"),
+        (["archive", "import", str(foreign_item(tmp_path))], "not the 2019 system's JSON"),
+        (["archive", "import", str(nowhere(tmp_path))], "Earth Engine has no such asset"),
+        (["archive", "plan", "--run", "other"], "runs with an archive: demo"),
+    ]:
+        refused = verdure(out, *arguments)
+        assert refused.exit_code == 2, refused.output
+        assert words in " ".join(refused.output.split())
+    assert content(out) == before
+
+
+def foreign_item(folder):
+    path = folder / "item.json"
+    path.write_text(json.dumps({"type": "Feature", "id": "x", "properties": {}}))
+    return path
+
+
+def nowhere(folder):
+    path = folder / "nowhere.json"
+    path.write_text(json.dumps({f"{MASKS}/no": {"geometry": [], "system:time_start": 0}}))
+    return path
+
+
+def test_what_the_original_system_made_is_imported_and_archived(out, tmp_path):
+    path = tmp_path / "sidecar.json"
+    entry = {"geometry": [[14, 45]], "date_deb": "2018-03-03T10:05:41.024", "date_end": "x"}
+    path.write_text(json.dumps({f"{MASKS}/20180303T100541_T33TVL": entry}))
+    assert "1 assets on record" in verdure(out, "archive", "import", str(path)).output
+    assert "0 assets on record, 1 were" in verdure(out, "archive", "import", str(path)).output
+    [record] = content(out)
+    assert record.sensed_at == datetime(2018, 3, 3, 10, 5, 41, 24_000, UTC)
+    assert record.state == "LIVE"
+
+
+def test_a_folder_without_an_archive_says_what_is_missing(tmp_path):
+    database = Database(tmp_path / "verdure.sqlite")
+    SqliteLedger(database)
+    database.close()
+    refused = verdure(tmp_path, "ls")
+    assert refused.exit_code == 2
+    assert "archive:" in refused.output

@@ -1,0 +1,74 @@
+"""A run with more images than the project may have assets goes to the end by itself."""
+
+from collections import Counter
+
+import ee
+import pytest
+
+from cli import stacks
+from cli.drive import drive
+from emulator.scenes.synthetic import write_metadata_only
+from shared import bootstrap
+from shared.domain.archive import ArchivePolicy, State
+from shared.domain.runs import Limits, MaskParameters, register
+
+from .conftest import BUCKET, MASKS, configuration
+
+
+@pytest.mark.parametrize(
+    ("images", "assets", "factor", "max_bytes"),
+    [
+        (60, 50, 1, 10**12),
+        pytest.param(600, 500, 2_500, 250 * 10**9 // 20, marks=pytest.mark.soak),
+        # A mask of a whole tile has 90 MB at 20 m; of 1 km pixels it has 2,500 times fewer.
+        pytest.param(12_000, 10_000, 2_500, 250 * 10**9, marks=pytest.mark.soak),
+    ],
+)
+def test_it_runs_to_the_end_within_the_quota(
+    tmp_path, monkeypatch, images, assets, factor, max_bytes
+):
+    scenes = write_metadata_only(tmp_path / "region", images)
+    bucket = tmp_path / "out" / "earth-engine" / "buckets" / BUCKET
+    bucket.mkdir(parents=True)
+    policy = ArchivePolicy(bucket=BUCKET, undo_hours=0, per_call=250)
+    run = register(
+        configuration(
+            policy,
+            mask=MaskParameters(scale=1000),
+            limits=Limits(queued_tasks=min(images // 6, 500)),
+        )
+    )
+    options = ["--metadata-only", "--size-factor", str(factor)]
+    options += ["--max-assets", str(assets), "--max-bytes", str(max_bytes)]
+    with stacks.start("embedded", tmp_path / "out", [scenes], options) as stack:
+        seen = []
+
+        def note(counts):
+            seen.append(stack.services.earth_assets.quota(run.configuration.asset_root))
+
+        monkeypatch.setattr("cli.drive.LONGEST_PAUSE", 0.3)
+        outcome = drive(stack, run, note)
+        for _ in range(200):
+            stack.tick("watch_assets")
+            stack.deliver()
+            states = stack.services.assets.count_by_state("demo")
+            if not set(states) - {"ARCHIVED", "LIVE"}:
+                break
+        records = stack.services.assets.of_run("demo")
+        live = {x["id"] for x in ee.data.listAssets(MASKS)["assets"]}
+        statistics = stacks.run_statistics(stack.earth_engine_url)
+    assert outcome.counts == {"SUCCEEDED": images}
+    assert all(x.assets <= x.max_assets and x.bytes <= x.max_bytes for x in seen)
+    archived = {x.asset_id for x in records}
+    assert {x.state for x in records} == {State.ARCHIVED}
+    assert len(archived) == len(records)
+    assert not archived & live
+    assert len(archived) + len(live) == images
+    assert Counter(x.failures for x in records) == {0: len(records)}
+    # One to copy, one to delete, and what is shared: comparisons, listings; and of the masks.
+    spent = statistics["requests_by_method"]
+    shared = spent["value.compute"] + spent["assets.listAssets"]
+    assert spent["image.export"] == images + len(records)
+    assert spent["assets.delete"] == len(records)
+    assert 2 + shared / len(records) <= (3 if images > 1000 else 3.5)
+    bootstrap.use(None)

@@ -1,0 +1,279 @@
+"""`verdure doctor` against a server that answers as Google's do, and against Google's emulators."""
+
+import json
+import threading
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from cli import doctor
+from cli.google_emulators import VARIABLES, Pushes, free_port
+from cli.pipeline import read_pipeline
+from emulator import launch
+from shared import models
+from shared.adapters.pubsub import PubSubBus
+from shared.config import read_settings
+from shared.errors import InvalidConfiguration, Unavailable
+from shared.messages import ImageFound
+
+P, NAME, NUMBER = "my-project", "verdure", "123456789012"
+AGENT = f"serviceAccount:service-{NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+
+def resource(function):
+    return f"{NAME}-{function.replace('_', '-')}"
+
+
+def healthy():
+    """The answers of a deployment in which all is well, by method and path."""
+    pipeline = read_pipeline()
+    root = f"projects/{P}"
+    bindings = [
+        {
+            "role": role,
+            "members": [f"serviceAccount:{resource(x.name)}@{P}.iam.gserviceaccount.com"],
+        }
+        for x in pipeline.values()
+        for role in x.roles
+    ]
+    place = f"{root}/locations/us-central1"
+    answers = {
+        f"GET v1/{root}/services": {
+            "services": [{"name": f"x/services/{x}"} for x in doctor._wanted_apis()]
+        },
+        f"GET v1/{root}/config": {"maxConcurrentExports": 8},
+        f"GET v1/{root}/assets/": {
+            "quota": {
+                "assetCount": "10",
+                "maxAssets": "10000",
+                "sizeBytes": "5",
+                "maxSizeBytes": "250000000000",
+            }
+        },
+        f"POST v1/{root}/databases/{NAME}/documents/probes": {
+            "name": f"{root}/databases/{NAME}/documents/probes/1"
+        },
+        f"DELETE v1/{root}/databases/{NAME}/documents/probes/1": {},
+        f"GET v1/{root}/databases/{NAME}/collectionGroups/exports/indexes": {
+            "indexes": [{"state": "READY"}]
+        },
+        f"GET v1/{root}": {"projectNumber": NUMBER},
+        f"POST v1/{root}:getIamPolicy": {"bindings": bindings},
+        f"GET v2/{root}/locations/-/functions": {
+            "functions": [
+                {"name": f"{place}/functions/{resource(x)}", "state": "ACTIVE"} for x in pipeline
+            ]
+        },
+        f"GET v1/{place}/jobs": {
+            "jobs": [
+                {"name": f"{place}/jobs/{resource(x.name)}", "state": "ENABLED"}
+                for x in pipeline.values()
+                if not x.topic
+            ]
+        },
+        f"GET storage/v1/b/{P}-{NAME}-archive": {
+            "location": "US-CENTRAL1",
+            "storageClass": "STANDARD",
+        },
+    }
+    for name in models.NAMES:
+        asset = f"{models.PUBLISHED}/{models.load(name).asset_name}"
+        answers[f"GET v1/{root}/assets/{asset}"] = {}
+    for function in pipeline.values():
+        if function.topic:
+            queue = f"v1/{root}/subscriptions/{resource(function.name)}"
+            dead = f"{NAME}-{function.topic}-dead"
+            answers[f"GET {queue}"] = {
+                "pushConfig": {"pushEndpoint": "https://x", "oidcToken": {"audience": "https://x"}},
+                "deadLetterPolicy": {"maxDeliveryAttempts": 5},
+            }
+            for where, role in (
+                (f"v1/{root}/topics/{dead}", "roles/pubsub.publisher"),
+                (queue, "roles/pubsub.subscriber"),
+            ):
+                policy = {"bindings": [{"role": role, "members": [AGENT]}]}
+                answers[f"GET {where}:getIamPolicy"] = policy
+            answers[f"POST v1/{root}/subscriptions/{dead}:pull"] = {}
+            answers[f"POST v1/{root}/subscriptions/{dead}:modifyAckDeadline"] = {}
+    return answers
+
+
+@contextmanager
+def served(answers, date=None):
+    """Serve answers over HTTP; what has none is a 404 in Google's words."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            found = answers.get(f"{self.command} {self.path[1:].partition('?')[0]}")
+            missing = {"error": {"message": f"{self.path} was not found"}}
+            body = json.dumps(missing if found is None else found).encode()
+            self.send_response_only(404 if found is None else 200)
+            self.send_header("Date", date or formatdate(usegmt=True))
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def findings(answers, date=None):
+    with served(answers, date) as url, doctor.local_session() as session:
+        deployment = doctor.Deployment(P, NAME, lambda service: url, session)
+        return {x.what: x for x in doctor.examine(deployment)}
+
+
+def wrong(answers, date=None):
+    return {what: x for what, x in findings(answers, date).items() if not x.fine}
+
+
+def test_a_healthy_deployment_has_nothing_wrong():
+    found = findings(healthy())
+    assert [x for x in found.values() if not x.fine] == []
+    assert "up to 8 exports" in found["Earth Engine"].found
+    assert len(found) >= 20
+
+
+PIPELINE = f"projects/{P}"
+ILLNESSES = [
+    (f"GET v1/{PIPELINE}/services", {"services": []}, "APIs", "gcloud services enable"),
+    (f"GET v1/{PIPELINE}/config", None, "Earth Engine", "earth-engine/configuration"),
+    (
+        f"GET v1/{PIPELINE}/assets/",
+        {"quota": {"assetCount": "9000", "maxAssets": "10000"}},
+        "quota of assets",
+        "ask for more",
+    ),
+    (
+        f"POST v1/{PIPELINE}/databases/{NAME}/documents/probes",
+        None,
+        "ledger",
+        "roles/datastore.user",
+    ),
+    (
+        f"GET v1/{PIPELINE}/databases/{NAME}/collectionGroups/exports/indexes",
+        {"indexes": [{"state": "CREATING"}]},
+        "index of the ledger",
+        "wait",
+    ),
+    (
+        f"GET v1/{PIPELINE}/subscriptions/verdure-mask-image",
+        {"pushConfig": {"pushEndpoint": "https://x", "oidcToken": {}}},
+        "queue of mask_image",
+        "terraform apply",
+    ),
+    (
+        f"GET v1/{PIPELINE}/topics/verdure-image-found-dead:getIamPolicy",
+        {},
+        "dead-letter grants of image-found",
+        "terraform apply",
+    ),
+    (
+        f"POST v1/{PIPELINE}/subscriptions/verdure-image-found-dead:pull",
+        {"receivedMessages": [{"ackId": "1"}]},
+        "dead letters of image-found",
+        "verdure redrive",
+    ),
+    (f"POST v1/{PIPELINE}:getIamPolicy", {}, "roles of mask_image", "terraform apply"),
+    (f"GET v2/{PIPELINE}/locations/-/functions", {}, "function mask_image", "terraform apply"),
+    (
+        f"GET storage/v1/b/{P}-{NAME}-archive",
+        {"location": "EU", "storageClass": "STANDARD"},
+        "archive bucket",
+        "archive_location",
+    ),
+    (
+        f"GET storage/v1/b/{P}-{NAME}-archive",
+        {"location": "US", "storageClass": "NEARLINE"},
+        "archive bucket",
+        "archive_location",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "answer", "what", "mend"), ILLNESSES, ids=lambda x: str(x)[:40])
+def test_each_illness_is_found_with_what_mends_it(path, answer, what, mend):
+    answers = healthy()
+    assert path in answers
+    answers[path] = answer
+    found = wrong(answers)
+    assert what in found
+    assert mend in found[what].mend
+
+
+def test_a_role_too_many_is_found():
+    answers = healthy()
+    member = f"serviceAccount:verdure-mask-image@{P}.iam.gserviceaccount.com"
+    policy = answers[f"POST v1/{PIPELINE}:getIamPolicy"]
+    policy["bindings"].append({"role": "roles/editor", "members": [member]})
+    [finding] = wrong(answers).values()
+    assert finding.found == "has roles/editor, which no call needs"
+    assert "remove-iam-policy-binding" in finding.mend
+
+
+def test_a_paused_schedule_is_found():
+    answers = healthy()
+    jobs = answers[f"GET v1/{PIPELINE}/locations/us-central1/jobs"]["jobs"]
+    jobs[0]["state"] = "PAUSED"
+    [finding] = wrong(answers).values()
+    assert finding.mend.startswith("gcloud scheduler jobs resume verdure-")
+
+
+def test_a_clock_that_is_wrong_is_found():
+    assert set(wrong(healthy(), formatdate(0, usegmt=True))) == {"clock"}
+
+
+def test_nobody_there_is_an_error_with_the_address():
+    address = f"http://127.0.0.1:{free_port()}"
+    with doctor.local_session() as session:
+        deployment = doctor.Deployment(P, "", {"earthengine": address}.get, session)
+        with pytest.raises(Unavailable, match=address):
+            list(doctor.examine(deployment))
+
+
+def test_no_emulator_is_an_error_that_says_which(monkeypatch):
+    for variable in (*VARIABLES.values(), "EARTH_ENGINE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("VERDURE_PROJECT", P)
+    with pytest.raises(InvalidConfiguration, match="EARTH_ENGINE_URL"):
+        doctor.of(read_settings(stack="emulators"))
+
+
+def test_on_googles_emulators(firestore_and_pubsub, tmp_path, monkeypatch):
+    functions = tuple(x for x in read_pipeline().values() if x.topic)
+    project = "doctor-project"
+    pushes = Pushes(project, functions)
+    for function in functions:
+        pushes.subscribe(function, "http://127.0.0.1:9/")
+    with launch.running(tmp_path, []) as url:
+        monkeypatch.setenv("VERDURE_PROJECT", project)
+        monkeypatch.setenv("EARTH_ENGINE_URL", url)
+        examined = doctor.of(read_settings(stack="emulators"))
+        found = {x.what: x for x in doctor.examine(examined)}
+    bad = {x for x in found if not found[x].fine}
+    assert bad <= {
+        "model cloud-13",
+        "model cloud-6",
+        "Earth Engine",
+        "quota of assets",
+        "quota of bytes",
+    }
+    assert {"ledger", "queue of mask_image", "dead letters of image-found"} <= set(found)
+    assert PubSubBus(project).redrive(ImageFound.topic) == 0

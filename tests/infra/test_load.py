@@ -1,0 +1,229 @@
+"""The deployed shape under load and failures: a process a function, Pub/Sub's push, Firestore.
+
+One function after another is killed and started again throughout, and a poison message is among
+the good ones. All images must be recorded, none twice, and the poison come back once its cause
+is mended.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import date
+
+import pytest
+import requests
+from google.cloud import firestore
+
+import main
+from cli.google_emulators import Pushes
+from cli.pipeline import read_pipeline
+from emulator import launch
+from emulator.scenes.synthetic import write_metadata_only
+from shared import bootstrap
+from shared.adapters.records import to_json
+from shared.config import Settings
+from shared.domain.exports import State
+from shared.domain.runs import Limits, RunConfiguration, register
+from shared.messages import ImageFound, encode
+
+from .conftest import ROOT
+from .processes import FunctionProcess
+
+WORLD = {
+    "type": "Polygon",
+    "coordinates": [[[-20, 30], [40, 30], [40, 70], [-20, 70], [-20, 30]]],
+}
+
+
+#: Where no image is: what a run there has was not found by it.
+NOWHERE = {
+    "type": "Polygon",
+    "coordinates": [[[-140, 0], [-139, 0], [-139, 1], [-140, 1], [-140, 0]]],
+}
+
+
+def configuration(name, region, slots):
+    return RunConfiguration(
+        name=name,
+        region=region,
+        start=date(2018, 3, 1),
+        end=date(2018, 11, 1),
+        destination=f"projects/{launch.PROJECT}/assets/{name}",
+        limits=Limits(queued_tasks=slots),
+    )
+
+
+class Deployment:
+    """Everything that a deployment runs, on this machine."""
+
+    def __init__(self, folder, url, retry_seconds, ack_seconds, watch_seconds):
+        self.schedule = {"find_images": 60, "watch_exports": watch_seconds}
+        self.settings = Settings("emulators", launch.PROJECT, None, url)
+        self.services = bootstrap.build(self.settings)
+        self.database = firestore.Client(launch.PROJECT)
+        functions = [replace(x, retry_seconds=retry_seconds) for x in read_pipeline().values()]
+        self.pushes = Pushes(launch.PROJECT, tuple(x for x in functions if x.topic), ack_seconds)
+        environment = {"VERDURE_STACK": "emulators", "VERDURE_PROJECT": launch.PROJECT}
+        environment["EARTH_ENGINE_URL"] = url
+        self.processes = {
+            x.name: FunctionProcess(x.name, ROOT, environment, folder / f"{x.name}.log").start()
+            for x in functions
+        }
+        for function in self.pushes.functions:
+            self.pushes.subscribe(function, self.processes[function.name].url)
+
+    def tick(self, function):
+        """Do what Cloud Scheduler does, which minds no failure: there is a next time."""
+        try:
+            return self.processes[function].post()[0]
+        except requests.RequestException:
+            return None
+
+    def counts(self, run="load"):
+        return self.services.ledger.count_by_state(run)
+
+
+@contextmanager
+def deployed(folder, images, retry_seconds, ack_seconds, watch_seconds):
+    scenes = write_metadata_only(folder / "scenes", images)
+    with ExitStack() as exits:
+        url = exits.enter_context(
+            launch.running(
+                folder / "earth-engine", [scenes], "--metadata-only", "--concurrency", "2"
+            )
+        )
+        deployment = Deployment(folder, url, retry_seconds, ack_seconds, watch_seconds)
+        for process in deployment.processes.values():
+            exits.callback(process.kill)
+        for process in deployment.processes.values():
+            process.ready()
+        yield deployment
+
+
+@contextmanager
+def killing(processes, period):
+    """Kill one process after another, and start it again at once; yield how often each was.
+
+    A process is not killed again before it was up: a function that never is proves nothing.
+    """
+    killed, over = Counter(), threading.Event()
+
+    def kill():
+        while True:
+            for name, process in processes.items():
+                if over.wait(period):
+                    return
+                process.kill()
+                process.start().ready()
+                killed[name] += 1
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+def until(condition, deployment, seconds):
+    """Play the scheduler until a condition holds.
+
+    A tick offers anew what is not claimed yet: too many of them, and messages that have
+    nothing to do stand before those that have.
+    """
+    deadline, due = time.monotonic() + seconds, dict.fromkeys(deployment.schedule, 0.0)
+    while not condition():
+        assert time.monotonic() < deadline, deployment.counts()
+        for function, period in deployment.schedule.items():
+            if time.monotonic() >= due[function]:
+                due[function] = time.monotonic() + period
+                deployment.tick(function)
+        time.sleep(0.5)
+
+
+def poison(deployment):
+    """Record an image of a run whose document is damaged, and publish its message."""
+    broken = register(configuration("poisoned", NOWHERE, 1))
+    document = deployment.database.collection("runs").document(broken.run_id)
+    document.set({"name": broken.name, "state": "SUPERSEDED", "body": "{damaged"})
+    record = replace(
+        deployment.services.ledger.exports("load")[0],
+        export_id="mask-" + "0" * 40,
+        run=broken.name,
+        run_id=broken.run_id,
+        state=State.FOUND,
+        attempt=1,
+    )
+    deployment.services.ledger.add([record])
+    message = ImageFound(record.run_id, record.export_id, record.image_id, 1)
+    deployment.services.bus.publish([message])
+
+    def mend():
+        document.update({"state": "ACTIVE", "body": to_json(broken)})
+        deployment.services.earth_engine.create_collection(broken.configuration.destination)
+
+    return encode(message), mend
+
+
+def prove(folder, images, slots, period, watch_seconds, retry_seconds, ack_seconds, seconds):
+    """Run it all; return what was counted."""
+    with deployed(folder, images, retry_seconds, ack_seconds, watch_seconds) as deployment:
+        run = register(configuration("load", WORLD, slots))
+        deployment.services.ledger.add_run(run)
+        begin = time.monotonic()
+        until(deployment.counts, deployment, 300)
+        bad, mend = poison(deployment)
+        with killing(deployment.processes, period) as killed:
+            until(
+                lambda: deployment.counts() == {"SUCCEEDED": images},
+                deployment,
+                seconds,
+            )
+            took = time.monotonic() - begin
+            until(lambda: _buried(deployment, bad), deployment, seconds)
+            mend()
+            assert deployment.services.bus.redrive(ImageFound.topic) == 1
+            until(lambda: deployment.counts("poisoned") == {"SUCCEEDED": 1}, deployment, seconds)
+        assert deployment.counts() == {"SUCCEEDED": images}
+        ledger = deployment.services.ledger
+        records = ledger.exports("load") + ledger.exports("poisoned")
+        statistics = launch.statistics(deployment.settings.earth_engine_url)
+        assert deployment.pushes.dead_letters() == []
+        assert len(records) == len({x.export_id for x in records}) == images + 1
+        started = statistics["tasks_by_type"]["EXPORT_IMAGE"]
+        assert started == images + 1, "an image was exported twice, or not at all"
+        assert len({x.operation for x in records}) == images + 1
+        return {"killed": dict(killed), "seconds": took, "images": images}
+
+
+def _buried(deployment, data):
+    letters = deployment.pushes.dead_letters()
+    assert {x[1] for x in letters} <= {data}, "only the poison is given up"
+    return bool(letters)
+
+
+@pytest.fixture
+def folder(tmp_path, firestore_and_pubsub, publish_models):
+    """Where a deployment keeps its files: the models are published."""
+    publish_models(tmp_path / "earth-engine")
+    return tmp_path
+
+
+def test_a_few_images_with_kills_and_a_poison_message(folder):
+    # Five deliveries within 12 s: longer than a start, on a machine with other work too.
+    counted = prove(folder, 8, 8, 1, 4, retry_seconds=(1, 5), ack_seconds=30, seconds=120)
+    assert sum(counted["killed"].values()) >= 2
+
+
+@pytest.mark.soak
+def test_two_thousand_images_with_a_kill_every_ten_seconds(folder):
+    # Five deliveries within 30 s, not 150: the poison is to be given up within the test.
+    counted = prove(folder, 2000, 150, 10, 12, retry_seconds=(2, 20), ack_seconds=60, seconds=3600)
+    assert set(counted["killed"]) == set(main.__all__)
+    out = ROOT / "out" / "load.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(counted))
