@@ -23,7 +23,7 @@ from cli.people import errors_for_people
 from cli.progress import bars, console, export_bars
 from cli.summary import Summary, failures, summarize, table
 from emulator.launch import PROJECT
-from shared import bootstrap
+from shared import bootstrap, seasons
 from shared.config import Settings, read_run, read_settings
 from shared.domain import exports
 from shared.domain.exports import FINAL, MASK, Export
@@ -112,6 +112,60 @@ def run(
 
 
 @app.command()
+def estimate(
+    out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
+) -> None:
+    """Ask for the maps of each run now, of the masks that there are: in-season estimates.
+
+    Deployed functions make them within minutes; on this machine the next `verdure run` does. They
+    give way to the season's own maps once it is over.
+    """
+    with errors_for_people():
+        services = _services(out, stack)
+        runs = [x for x in services.ledger.active_runs() if x.configuration.products is not None]
+        if not runs:
+            raise InvalidConfiguration(["no active run has `products`; add them to its file"])
+        asked = {active.name: seasons.record_now(active, services) for active in runs}
+        if as_json:
+            typer.echo(json.dumps(asked))
+            return
+        for name, count in asked.items():
+            typer.echo(f"{name}: {count} maps asked for")
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of a run, or a season map.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The same, to compare with A.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("out/compare"),
+    as_json: Json = False,
+) -> None:
+    """Map the difference of two seasons, B less A: COG, picture and table."""
+    from cli.compare import compare as compare_maps
+
+    with errors_for_people():
+        table = compare_maps(first, second, out)
+        if as_json:
+            typer.echo(json.dumps([asdict(row) for row in table], indent=1))
+            return
+        rows = Table("Parameter", "Unit", "Pixels", "Mean", "Spread", "Surely more", "Surely less")
+        for row in table:
+            shares = [
+                f"{x:.1%}" if x is not None else "" for x in (row.surely_more, row.surely_less)
+            ]
+            rows.add_row(
+                row.parameter,
+                row.unit,
+                str(row.pixels),
+                f"{row.mean:+g}",
+                f"{row.spread:g}",
+                *shares,
+            )
+        console.print(rows)
+        console.print(f"Maps are in [bold]{out}[/]")
+
+
+@app.command()
 def status(
     out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
 ) -> None:
@@ -129,6 +183,10 @@ def status(
             console.print(rows)
             if entry["stale"]:
                 console.print(f"{entry['stale']} masks are stale: they will be made again")
+            for state, count in entry["maps"].items():
+                console.print(f"Maps {state}: {count}")
+            if entry["stale_maps"]:
+                console.print(f"{entry['stale_maps']} maps are stale: they will be made again")
             _print_failures(entry["failures"])
 
 
