@@ -155,8 +155,11 @@ class EarthEngine(Protocol):
         Raises TaskQueueFull, PermanentError or TransientError.
         """
 
-    def start_map(self, run: Run, export: Export) -> str:
-        """Start the export of one map of a tile; like `start_mask`."""
+    def start_map(self, run: Run, export: Export, masks: Any = None) -> str:
+        """Start the export of one map of a tile; like `start_mask`.
+
+        `masks` is the ee.ImageCollection that its masks are in, the run's destination by default.
+        """
 
     def tasks(self) -> Iterator[Task]:
         """List the export tasks that carry an export id: one request for every 500 tasks."""

@@ -148,10 +148,11 @@ class EarthEngineClient:
         return str(operation["name"])
 
     @translated
-    def start_map(self, run: Run, export: Export) -> str:
+    def start_map(self, run: Run, export: Export, masks: Any = None) -> str:
         """Start the export of one map of a tile: one request."""
         self.connect()
-        task = _map_export(run, export)
+        known = ee.ImageCollection(run.configuration.destination) if masks is None else masks
+        task = _map_export(run, export, known)
         request_id = ids.request_id(export.export_id, export.attempt)
         task.config["description"] = f"{export.image_id} {request_id}"
         operation = ee.data.exportImage(request_id, task.config)
@@ -284,12 +285,12 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
     return {**task.config, "expression": expression}
 
 
-def _map_export(run: Run, export: Export) -> ee.batch.Task:
+def _map_export(run: Run, export: Export, known: ee.ImageCollection) -> ee.batch.Task:
     wanted, year = run.configuration, products.year_of(export)
     assert wanted.products is not None
     chosen = ee.Filter.inList("system:index", list(export.inputs))
     scenes = ee.ImageCollection(wanted.collection).filter(chosen)
-    masks = ee.ImageCollection(wanted.destination).filter(chosen)
+    masks = known.filter(chosen)
     provenance = {
         "run_key": export.export_id,
         "run": run.run_id,

@@ -11,6 +11,7 @@ import pytest
 
 from shared import bootstrap, seasons
 from shared.domain import exports
+from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import FINAL, Failure, State
 from shared.domain.runs import GPP, NDVI, SEASON, Limits, ProductParameters
 from shared.earth.reference_masks import CLOUD_SCORE_COLLECTION
@@ -229,3 +230,11 @@ def test_a_message_that_says_too_little_is_refused(data, pipeline):
     assert pipeline.post("map_productivity", data) == 400
     with pytest.raises(Exception, match="season-ready"):
         decode(SeasonReady, data)
+
+
+def test_masks_of_a_run_with_an_archive_are_found_wherever_they_are(pipeline):
+    pipeline.start(**{**SHORT, "archive": ArchivePolicy(bucket="masks")})
+    pipeline.tick("find_images")
+    finish(pipeline)
+    assert standing(pipeline).state is State.SUCCEEDED, standing(pipeline).reason
+    assert properties()["masks"] == len(masked(pipeline))
