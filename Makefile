@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP_TOOLS := 7.6.2
 PIP_AUDIT := 2.10.1
+CYCLONEDX := 7.5.0
 
 # Real scenes for the model card, where they are beside the project.
 REAL := $(wildcard ../shared/data/slovenia-s2-l1c ../shared/data/pyrenees-l1c-jp2)
@@ -49,10 +50,12 @@ lock: .venv/dev ## Lock the deployed dependencies anew: requirements.lock, of re
 	.venv/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-header --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host -c constraints.txt -o requirements.lock requirements.txt
 
-audit: ## Ask PyPI's advisories about the deployed dependencies; write out/sbom.json (CycloneDX)
-	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit==$(PIP_AUDIT)
+audit: ## Write out/sbom.json (CycloneDX) of what is deployed, and ask PyPI's advisories about all of it
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit==$(PIP_AUDIT) cyclonedx-bom==$(CYCLONEDX)
 	mkdir -p out
-	.venv/audit/bin/pip-audit -r requirements.lock --disable-pip -f cyclonedx-json -o out/sbom.json
+	.venv/audit/bin/cyclonedx-py requirements --output-reproducible -o out/sbom.json requirements.lock
+	.venv/audit/bin/pip-audit -r requirements.lock --disable-pip --strict
 
 model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 15 minutes
 	$(if $(REAL),$(BIN)/python -m benchmarks.real_scenes out/real)

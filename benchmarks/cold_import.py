@@ -14,12 +14,15 @@ ROUNDS = 7
 #: What every function needs before it can answer its first message: main, and the adapters that
 #: shared.bootstrap imports when it is first asked.
 OURS = (
-    "import main, shared.adapters.earth_engine, shared.adapters.firestore, shared.adapters.pubsub"
+    "import main, shared.adapters.earth_engine, shared.adapters.earth_engine_assets, "
+    "shared.adapters.firestore, shared.adapters.firestore_assets, shared.adapters.pubsub, "
+    "shared.adapters.storage"
 )
 #: The same SDKs, by those modules of theirs that our code names.
 SDKS = (
-    "import ee, functions_framework, google.auth, httplib2, msgspec, shapely, shapely.validation, "
-    "yaml, google.cloud.firestore, google.cloud.pubsub_v1, cloudevents.http, flask, werkzeug"
+    "import ee, functions_framework, google.auth, httplib2, msgspec, pyproj, shapely, "
+    "shapely.validation, yaml, google.cloud.firestore, google.cloud.pubsub_v1, "
+    "google.cloud.storage, cloudevents.http, flask, werkzeug"
 )
 MEASURE = "import time; begin = time.perf_counter(); {}; print(time.perf_counter() - begin)"
 

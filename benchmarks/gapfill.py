@@ -1,11 +1,14 @@
 """`python -m benchmarks.gapfill`: how well gaps are filled, on real series; out/gapfill.json.
 
-Two protocols, five seeds each, drawn for every pixel on its own:
-- random: each clear observation is hidden with a chance of one fifth;
-- gap: 60 days are hidden that begin anywhere, with at least two clear observations in them.
+Four protocols, five seeds each. For all pixels alike:
+- dates: a fifth of the dates is hidden on which at least half of the pixels are clear;
+- dates gap: 60 days are hidden that begin anywhere, with at least two such dates in them.
+The same for every pixel on its own:
+- pixels: each clear observation is hidden with a chance of one fifth;
+- pixels gap: 60 days are hidden, with at least two clear observations in them.
 Scores are over all hidden observations, residual cloud and snow included. Presets are run as
 `verdure series --npz` runs them, on the emulator. The default's numbers were chosen on other pixels
-of the same places and dates: snow, haze and fields are not new to it.
+and seeds of the same places and dates: snow, haze and fields are not new to it.
 """
 
 import argparse
@@ -27,6 +30,7 @@ SEEDS = range(5)
 HIDDEN_SHARE, GAP_DAYS = 0.2, 60
 MIN_OBSERVATIONS = 8  # of a pixel in a year, else it is left out
 GAP_OBSERVATIONS = 2  # at least, or there is nothing to predict
+CLEAR_SHARE = 0.5  # of the pixels, on a clear date
 #: Sen2Cor's classes of clear land: vegetation and bare ground.
 CLEAR_CLASSES = (4, 5)
 BAND = 1.645  # standard deviations that hold 90 %
@@ -45,6 +49,11 @@ class Real:
     def days(self) -> Array:
         """Days since 1970."""
         return self.times.astype("int64") / 86_400_000
+
+    @property
+    def clear_dates(self) -> Array:
+        """Times at which at least half of the pixels are clear."""
+        return (~np.isnan(self.values)).mean(axis=1) >= CLEAR_SHARE
 
 
 def slovenia(folder: Path, every: int) -> Real:
@@ -86,26 +95,47 @@ def italy(folder: Path, every: int) -> Real:
     return Real(times, pixels[:, unseen[:: max(1, every // 25)]])
 
 
-def hidden_random(real: Real, generator: np.random.Generator) -> Array:
-    """Return which observations are hidden (times, pixels)."""
+def hidden_dates(real: Real, generator: np.random.Generator) -> Array:
+    """Return which observations are hidden (times, pixels): a fifth of the clear dates."""
+    clear = np.flatnonzero(real.clear_dates)
+    chosen = generator.choice(clear, round(HIDDEN_SHARE * len(clear)), replace=False)
+    dates = np.isin(np.arange(len(real.times)), chosen)
+    return ~np.isnan(real.values) & dates[:, None]
+
+
+def hidden_dates_gap(real: Real, generator: np.random.Generator) -> Array:
+    """Return which observations are hidden (times, pixels): 60 days of all pixels."""
+    dates = _gap(real.days, real.clear_dates, generator)
+    return ~np.isnan(real.values) & dates[:, None]
+
+
+def hidden_pixels(real: Real, generator: np.random.Generator) -> Array:
+    """Return which observations are hidden (times, pixels): a fifth of each pixel's."""
     return ~np.isnan(real.values) & (generator.random(real.values.shape) < HIDDEN_SHARE)
 
 
-def hidden_gap(real: Real, generator: np.random.Generator) -> Array:
-    """Return which observations are hidden (times, pixels)."""
-    gaps = [_gap(real.days, known, generator) for known in ~np.isnan(real.values).T]
-    return np.stack(gaps, axis=1)
+def hidden_pixels_gap(real: Real, generator: np.random.Generator) -> Array:
+    """Return which observations are hidden (times, pixels): 60 days of each pixel's."""
+    known = ~np.isnan(real.values)
+    gaps = [_gap(real.days, one, generator) for one in known.T]
+    return known & np.stack(gaps, axis=1)
 
 
 def _gap(days: Array, known: Array, generator: np.random.Generator) -> Array:
+    """Return which of the days lie in a gap that has some known ones in it."""
     while True:
         start = generator.uniform(days[0], days[-1] - GAP_DAYS)
-        hidden = known & (days >= start) & (days < start + GAP_DAYS)
-        if hidden.sum() >= GAP_OBSERVATIONS:
-            return hidden
+        inside: Array = (days >= start) & (days < start + GAP_DAYS)
+        if (known & inside).sum() >= GAP_OBSERVATIONS:
+            return inside
 
 
-PROTOCOLS = {"random": hidden_random, "gap": hidden_gap}
+PROTOCOLS = {
+    "dates": hidden_dates,
+    "dates gap": hidden_dates_gap,
+    "pixels": hidden_pixels,
+    "pixels gap": hidden_pixels_gap,
+}
 SERIES = {
     "slovenia": slovenia,
     "italy": italy,

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich.table import Table
 from cli import stacks
 from cli.people import errors_for_people
 from cli.progress import bars, console
-from shared import bootstrap
+from shared import bootstrap, second_copies
 from shared.archiving import Archiver, copy_problem
 from shared.config import read_geometry, read_settings
 from shared.domain import archive, sidecars
@@ -115,7 +115,13 @@ def run_archive(
 
 @app.command()
 def verify(
-    ids: Ids = None, out: Out = Path("out/demo"), stack: Stack = "embedded", run: Name = ""
+    ids: Ids = None,
+    out: Out = Path("out/demo"),
+    stack: Stack = "embedded",
+    run: Name = "",
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Bring back from Drive what is damaged.")
+    ] = False,
 ) -> None:
     """Check that every copy is still the one that was verified; exit 1 if one is not."""
     with errors_for_people(), _opened(out, stack) as opened:
@@ -124,13 +130,16 @@ def verify(
         records = _selected(records, _selection(ids, "", ""))
         problems = 0
         for record in records:
-            if problem := copy_problem(record, opened.services):
+            problem = copy_problem(record, opened.services)
+            if problem and mend and record.second:
+                problem = second_copies.mended(record, opened.services)
+            if problem:
                 problems += 1
                 typer.echo(f"{record.image_id}: {problem}")
                 opened.services.assets.change(
                     record.record_id,
                     lambda x, problem=problem: archive.deplore(
-                        x, problem, "bring the object back from a version or a second copy"
+                        x, problem, "bring the object back: verdure archive verify --mend"
                     ),
                 )
         typer.echo(f"{len(records)} copies checked, {problems} with a problem")
@@ -167,7 +176,10 @@ def undo(
 @app.command(name="import")
 def import_assets(
     source: Annotated[
-        str, typer.Argument(help="Asset folder, or the JSON sidecar of the 2019 system.")
+        str,
+        typer.Argument(
+            help="Asset folder, the JSON sidecar of the 2019 system, or of a copy of ours."
+        ),
     ],
     out: Out = Path("out/demo"),
     stack: Stack = "embedded",
@@ -269,7 +281,7 @@ class Opened:
 @contextmanager
 def _opened(out: Path, stack: str) -> Iterator[Opened]:
     if stack == "cloud":
-        yield Opened(bootstrap.build(replace(read_settings(), stack="cloud")), None)
+        yield Opened(bootstrap.build(read_settings(stack="cloud")), None)
         return
     _ledger_only(out, stack)
     with stacks.start(stack, out, []) as running:
@@ -278,7 +290,7 @@ def _opened(out: Path, stack: str) -> Iterator[Opened]:
 
 def _ledger_only(out: Path, stack: str) -> Services:
     if stack == "cloud":
-        return bootstrap.build(replace(read_settings(), stack="cloud"))
+        return bootstrap.build(read_settings(stack="cloud"))
     if stack != "embedded":
         raise InvalidConfiguration([f"--stack is {stack!r}, expected embedded or cloud"])
     if not (out / "verdure.sqlite").exists():
@@ -412,7 +424,10 @@ def _imported(source: str, run: Run, services: Services) -> list[Asset]:
     path = Path(source)
     if path.suffix == ".json" or path.exists():
         try:
-            entries = sidecars.from_original(path.read_text())
+            text = _text(source, services)
+            if sidecars.is_item(text):
+                return [_of_copy(sidecars.from_item(text), run, services)]
+            entries = sidecars.from_original(text)
         except (OSError, sidecars.ForeignItem) as error:
             raise InvalidConfiguration([f"{source}: {error}"]) from error
         times = {asset_id: sensed for asset_id, (sensed, _) in entries.items()}
@@ -428,6 +443,28 @@ def _imported(source: str, run: Run, services: Services) -> list[Asset]:
         raise InvalidConfiguration(problems)
     wanted = {name: found[name] for name in (times or found)}
     return [_foreign(x, times.get(name), run) for name, x in wanted.items()]
+
+
+def _text(source: str, services: Services) -> str:
+    if source.startswith("gs://"):
+        return services.objects.read(source).decode()
+    return Path(source).read_text()
+
+
+def _of_copy(item: dict[str, Any], run: Run, services: Services) -> Asset:
+    """Return the record that a sidecar of ours was written from, if its copy is untouched."""
+    uri = sidecars.uri_of(item)
+    sidecar = services.objects.stat(uri)
+    if sidecar is None:
+        raise InvalidConfiguration([f"{uri} does not exist: the copy's sidecar belongs there"])
+    record = sidecars.archived(item, sidecar, run.name)
+    if problem := copy_problem(record, services):
+        raise InvalidConfiguration([problem])
+    if services.earth_assets.describe_one(record.asset_id):
+        raise InvalidConfiguration(
+            [f"{record.asset_id} is in Earth Engine: import its folder, not its copy"]
+        )
+    return record
 
 
 def _duplicates(names: Sequence[str], known: Sequence[Asset]) -> list[str]:

@@ -37,6 +37,8 @@ COG_LOCATIONS = ("US", "US-CENTRAL1", "NAM4")
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 APPLY = "cd infra && terraform apply"
+#: What makes on a local stack what Terraform makes in the cloud.
+LOCAL = "verdure run RUN.yaml --scenes FOLDER --stack emulators, which makes it when it starts"
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ class Deployment:
     def resource(self, function: str) -> str:
         """Return the name that Terraform gives what belongs to a function."""
         return f"{self.name}-{function.replace('_', '-')}" if self.name else function
+
+    @property
+    def apply(self) -> str:
+        """What makes the things that a deployment is of."""
+        return APPLY if self.name else LOCAL
 
     @cached_property
     def pipeline(self) -> dict[str, Function]:
@@ -226,7 +233,7 @@ def _models(deployment: Deployment) -> Iterator[Finding]:
             f"model {name}",
             status == 200,
             "published" if status == 200 else f"there is no {asset}",
-            f"verdure model publish --project {deployment.project}",
+            f"verdure model publish --project {deployment.project}" if deployment.name else LOCAL,
         )
 
 
@@ -245,17 +252,20 @@ def _ledger(deployment: Deployment) -> Iterator[Finding]:
         status == 200,
         "can be written" if status == 200 else _refusal(answer),
         f"{APPLY}; and for you: gcloud projects add-iam-policy-binding {deployment.project} "
-        "--member=user:YOU --role=roles/datastore.user",
+        "--member=user:YOU --role=roles/datastore.user"
+        if deployment.name
+        else LOCAL,
     )
     if deployment.name:
-        _, answer = deployment.get("firestore", f"{database}/collectionGroups/exports/indexes")
-        states = [x["state"] for x in answer.get("indexes", ())]
-        yield Finding(
-            "index of the ledger",
-            "READY" in states and set(states) == {"READY"},
-            ", ".join(states) or "there is none",
-            f"{APPLY}, and wait for the index to be built",
-        )
+        for collection in ("exports", "assets"):
+            path = f"{database}/collectionGroups/{collection}/indexes"
+            states = [x["state"] for x in deployment.get("firestore", path)[1].get("indexes", ())]
+            yield Finding(
+                f"index of {collection}",
+                "READY" in states and set(states) == {"READY"},
+                ", ".join(states) or "there is none",
+                f"{APPLY}, and wait for the index to be built",
+            )
 
 
 def _queues(deployment: Deployment) -> Iterator[Finding]:
@@ -268,7 +278,6 @@ def _queues(deployment: Deployment) -> Iterator[Finding]:
         lacking = [
             words
             for words, there in (
-                ("the subscription", status == 200),
                 ("push", queue.get("pushConfig", {}).get("pushEndpoint")),
                 ("dead letters", queue.get("deadLetterPolicy")),
                 (
@@ -281,8 +290,12 @@ def _queues(deployment: Deployment) -> Iterator[Finding]:
         yield Finding(
             f"queue of {function.name}",
             not lacking,
-            f"lacks {', '.join(lacking)}" if lacking else "pushes, with dead letters",
-            APPLY,
+            _refusal(queue)
+            if status != 200
+            else f"lacks {', '.join(lacking)}"
+            if lacking
+            else "pushes, with dead letters",
+            deployment.apply,
         )
         if deployment.name:
             yield _grants(deployment, function.topic, name)
@@ -329,7 +342,9 @@ def _dead_letters(deployment: Deployment, topic: str) -> Finding:
         (f"{len(letters)} or more wait" if letters else "none")
         if status == 200
         else _refusal(answer),
-        "mend what the functions' log says, then: verdure redrive" if status == 200 else APPLY,
+        "mend what the functions' log says, then: verdure redrive"
+        if status == 200
+        else deployment.apply,
     )
 
 

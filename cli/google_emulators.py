@@ -23,6 +23,10 @@ HOST = "127.0.0.1"
 #: Environment variables by which Google's clients find an emulator.
 VARIABLES = {"firestore": "FIRESTORE_EMULATOR_HOST", "pubsub": "PUBSUB_EMULATOR_HOST"}
 
+#: Seconds to wait for a dead letter before there is taken to be none. Connecting is part of
+#: it: on a busy machine, a second.
+PATIENCE = 5.0
+
 #: Seconds until both Java programs listen, on two slow cores.
 START_TIMEOUT = 60
 
@@ -149,8 +153,7 @@ class Pushes:
     ) -> list[tuple[str, bytes, str]]:
         path = subscriber.subscription_path(self.project, f"{topic}-dead")
         try:
-            # Connecting is part of the time: on a busy machine, a second of it.
-            pulled = subscriber.pull(subscription=path, max_messages=100, timeout=5)
+            pulled = subscriber.pull(subscription=path, max_messages=100, timeout=PATIENCE)
         except DeadlineExceeded:
             return []
         if ids := [x.ack_id for x in pulled.received_messages]:

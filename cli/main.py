@@ -216,7 +216,12 @@ def doctor(stack: Stack = StackName.CLOUD, as_json: Json = False) -> None:
     """
     with errors_for_people():
         if stack is StackName.EMBEDDED:
-            raise InvalidConfiguration(["the embedded stack has nothing to look at but a file"])
+            raise InvalidConfiguration(
+                [
+                    "the embedded stack is files in a folder, made when a run starts: "
+                    "`verdure status --out FOLDER` shows its runs"
+                ]
+            )
         findings = list(examination.examine(examination.of(read_settings(stack=stack))))
         if as_json:
             typer.echo(json.dumps([asdict(x) for x in findings], indent=1))
@@ -260,6 +265,10 @@ def _print_findings(findings: list[examination.Finding]) -> None:
         console.print(f"{mark} {finding.what}: {finding.found}", highlight=False)
         if not finding.fine:
             console.print(f"      [bold]{finding.mend}[/]", highlight=False, soft_wrap=True)
+    if wrong := sum(not x.fine for x in findings):
+        console.print(f"{wrong} of {len(findings)} are wrong; what is first may cause what follows")
+    else:
+        console.print(f"all {len(findings)} are fine")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # western longitudes are negative
@@ -276,17 +285,22 @@ def series(
     ] = Path("out/demo"),
     scenes: Scenes = None,
     preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write observations and curve here too.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Draw NDVI over time at a place of a local run, or fill the series of a file.
 
     LON LAT: draws series.png in the run's folder: observed and rejected NDVI, the curve with its
     90 % band, seasons. --scenes names the run's scene folders, except for the synthetic region's.
+    --csv writes kind (observed, rejected, curve), time, ndvi and std, a row each.
 
     --npz FILE: writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1
-    harmonics; 20 the default's curve, 21 where few observations hold it; 0 none), regular and
-    regular_std every 10 days (regular_timestamps), and HR-VPP's parameters, two seasons for each
-    year (season_year). SOSD, EOSD and MAXD are YYDOY, SPROD and TPROD NDVI x days.
+    harmonics; 20 the default's curve, 21 where few observations hold it; 0 none), weight (how much
+    an observation counted: below 1 where it looks clouded), regular and regular_std every 10 days
+    (regular_timestamps), and HR-VPP's parameters, two seasons for each year (season_year). SOSD,
+    EOSD and MAXD are YYDOY, SPROD and TPROD NDVI x days.
     """
     from cli.series import fill_file
 
@@ -297,14 +311,21 @@ def series(
     with errors_for_people():
         if (npz is None) != (place is not None and len(place) == 2):
             raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
+        if npz is not None and csv is not None:
+            raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
         if npz is not None:
             fill_file(npz, out, preset, track)
         else:
-            _draw_place(place or [], out, scenes, preset, as_json)
+            _draw_place(place or [], out, scenes, preset, csv, as_json)
 
 
 def _draw_place(
-    place: list[float], out: Path, scenes: list[Path] | None, preset: str, as_json: bool
+    place: list[float],
+    out: Path,
+    scenes: list[Path] | None,
+    preset: str,
+    csv: Path | None,
+    as_json: bool,
 ) -> None:
     from cli.series_at import draw, local_scenes, period_of, series_at
 
@@ -319,6 +340,8 @@ def _draw_place(
     found = series_at(run, place, preset, out / "earth-engine", scenes or local_scenes(out))
     picture = out / "series.png"
     draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
+    if csv is not None:
+        found.write_csv(csv)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=1))
     else:

@@ -69,7 +69,7 @@ def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
     series = Series(arrays["ndvi"][order], arrays["timestamps"][order])
     result = fill(series, preset, track)
     given = np.argsort(order)
-    for name in ("filled", "std", "quality"):
+    for name in ("filled", "std", "quality", "weight"):
         result[name] = result[name][given]
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:  # savez would add .npz to another name
@@ -117,7 +117,7 @@ def _times(values: Array) -> tuple[Array, str]:
 def fill(
     series: Series, preset: str, track: Track = list, with_seasons: bool = True
 ) -> dict[str, Array]:
-    """Return filled, std, quality; regular, regular_std, regular_timestamps; season parameters.
+    """Return filled, std, quality, weight; regular, regular_std, regular_timestamps; seasons.
 
     Season parameters are (seasons, rows, columns), two for each year of `season_year`.
     """
@@ -176,11 +176,12 @@ def _graph(series: Series, preset: str, years: list[int]) -> tuple[ee.Image, lis
         _columns(filled.select(band), name, len(series.times)).updateMask(valid)
         for band, name in (("value", "filled"), ("std", "std"), ("quality", "quality"))
     ]
+    parts.append(_columns(filled.select("weight"), "weight", len(series.times)))
     parts += [
         _columns(regular.select(band), name, steps)
         for band, name in (("value", "regular"), ("std", "regular_std"))
     ]
-    names = [name for name in ("filled", "std", "quality") for _ in series.times]
+    names = [name for name in ("filled", "std", "quality", "weight") for _ in series.times]
     names += [name for name in ("regular", "regular_std") for _ in range(steps)]
     for year in years:
         found = season.seasons(curve, period, year)

@@ -1,5 +1,6 @@
 """The series of one place of a run: observations, rejected ones, the curve, its seasons."""
 
+import csv
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,16 @@ class Place:
             "curve": [dict(zip(("date", "ndvi", "std"), row, strict=True)) for row in self.curve],
             "seasons": self.seasons,
         }
+
+    def write_csv(self, path: Path) -> None:
+        """Write observations and the curve as rows kind, time, ndvi, std, in order of time."""
+        rows = [("observed", *row, None) for row in self.observed]
+        rows += [("rejected", *row, None) for row in self.rejected]
+        rows += [("curve", *row) for row in self.curve]
+        with path.open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("kind", "time", "ndvi", "std"))
+            table.writerows(sorted(rows, key=lambda row: row[1]))
 
 
 def series_at(

@@ -126,6 +126,7 @@ class EmbeddedStack:
         """Close connections, and the file behind the ledger and the bus."""
         self.services.earth_engine.close()
         self.services.objects.close()
+        self.services.drive.close()
         self.bus.close()
 
     def tick(self, function: str) -> dict[str, int]:
@@ -165,6 +166,7 @@ class EmulatorsStack:
         """Close connections."""
         self.services.earth_engine.close()
         self.services.objects.close()
+        self.services.drive.close()
 
     def tick(self, function: str) -> dict[str, int]:
         """Do what Cloud Scheduler does."""

@@ -19,10 +19,11 @@ from emulator.exports import Exporter
 from emulator.exports.destinations import DRIVE_BYTES, Destinations
 from emulator.faults import Faults
 from emulator.ingest.ingestion import Ingestion
+from emulator.rest import drive, storage
 from emulator.rest.api import Api
 from emulator.rest.request_log import RequestLog
 from emulator.rest.server import Call, Method, Server
-from emulator.rest.storage import Storage, with_storage
+from emulator.rest.storage import beside
 from emulator.scenes.catalogued import catalogued
 from emulator.scenes.load import load_scenes
 from emulator.stored import StoredImage
@@ -115,12 +116,16 @@ class Emulator:
         # Imports and exports are scheduled apart (guides/processing_environments).
         self._workers = Workers(self._queue, exporter.runners(), options.concurrency)
         self._importers = Workers(self._queue, ingestion.runners(), options.concurrency)
+        self._store = store
         api = Api(self._catalogue, store, self._queue, exporter, ingestion, self._workers)
         stats = Method("emulator.stats", "GET", "/emulator/stats", self._statistics, counted=False)
         self._faults = _faults(options.faults, api)
         self._log = RequestLog(options.data / "requests.jsonl")
         server = Server([*api.methods(), stats], self._log, options.project, self._faults)
-        self.app: ASGIApp = with_storage(server.app, Storage(buckets).app)
+        files = drive.Drive(options.data, options.drive_bytes, self._faults)
+        objects = storage.Storage(buckets, self._faults)
+        app = beside(server.app, objects.app, storage.PREFIXES)
+        self.app: ASGIApp = beside(app, files.app, drive.PREFIXES)
 
     def start(self) -> str:
         """Start the workers; return what is served, in a few words."""
@@ -135,13 +140,15 @@ class Emulator:
             "requests": sum(requests.values()),
             "requests_by_method": requests,
             **self._queue.statistics(),
+            **self._store.statistics(),
             "images_by_collection": self._catalogue.images_by_collection(),
             "unreadable_scenes": self.scenes.unreadable,
         }
 
 
 def _faults(path: Path | None, api: Api) -> Faults:
-    return faults.load(path, [method.id for method in api.methods()]) if path else Faults()
+    methods = [*(method.id for method in api.methods()), *storage.METHODS, *drive.METHODS]
+    return faults.load(path, methods) if path else Faults()
 
 
 def _last_written(database: Database) -> str:

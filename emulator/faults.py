@@ -36,6 +36,9 @@ ERRORS = {
     "unavailable": EarthEngineError("The service is currently unavailable.", 503),
     "asset_count": EarthEngineError("Asset quota exceeded: the project may have no more assets."),
     "asset_bytes": EarthEngineError("Asset quota exceeded: the project may have no more bytes."),
+    # Of Cloud Storage and Drive, whose answers give the kind as their reason.
+    "forbidden": EarthEngineError("The caller does not have permission.", 403),
+    "quotaExceeded": EarthEngineError("The quota of the bucket's project is used up.", 403),
 }
 #: Other things that happen to a request.
 REQUEST_KINDS = (*ERRORS, "drop_before", "drop_after", "slow", "stale")

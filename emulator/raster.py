@@ -22,7 +22,7 @@ from emulator.graph import on_deep_stack
 from emulator.grids import DEFAULT_GRID, Array, Grid, PixelBox, pixel_positions, source_box, within
 
 TILE = 512  # pixels on a side; what is held in memory at once
-ARRAY_TILE = 256  # the same where pixels are arrays: 60 dates of 8 bands take 250 MB
+ARRAY_TILE = 64  # the same where pixels are arrays: matrices of 100 x 100 take 330 MB each
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 
 

@@ -6,6 +6,10 @@ from shared.handler import log_context, on_schedule
 from shared.messages import Message, QuotaReached, RestoreRequested
 from shared.services import Services
 
+#: Images grow old by the day, and to look for them reads all of a run's exports: the first tick
+#: of a day (UTC) does it, and there is one every five minutes.
+FIRST_MINUTES = 5
+
 
 @on_schedule
 def watch_assets(services: Services) -> dict[str, int]:
@@ -30,6 +34,9 @@ def watch_assets(services: Services) -> dict[str, int]:
 def _must_archive(
     run: Run, policy: ArchivePolicy, under_way: dict[str, int], services: Services
 ) -> bool:
-    if policy.max_age_days is not None or any(under_way.get(state) for state in LEAVING):
+    now = services.now()
+    is_first = now.hour == 0 and now.minute < FIRST_MINUTES
+    looks_for_old = policy.max_age_days is not None and is_first
+    if looks_for_old or any(under_way.get(state) for state in LEAVING):
         return True
     return services.earth_assets.quota(run.configuration.asset_root).is_above(policy.high)

@@ -61,7 +61,7 @@ resource "google_project_iam_member" "function" {
 
   # The ledger of this deployment only: databases are the one thing that a condition can tell apart.
   dynamic "condition" {
-    for_each = each.value.role == "roles/datastore.user" ? [1] : []
+    for_each = startswith(each.value.role, "roles/datastore.") ? [1] : []
     content {
       title      = "ledger-of-${var.name}"
       expression = "resource.name == \"projects/${var.project_id}/databases/${var.name}\" || resource.name.startsWith(\"projects/${var.project_id}/databases/${var.name}/\")"

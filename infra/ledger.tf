@@ -17,13 +17,19 @@ resource "google_firestore_backup_schedule" "daily" {
   daily_recurrence {}
 }
 
-# Ledger.waiting: what is FOUND and due, of one run, oldest first.
-resource "google_firestore_index" "waiting" {
+# Ledger.waiting: what is FOUND and due, of one run, oldest first. AssetLedger.in_states: the assets
+# of one run in some states, those longest in them first.
+resource "google_firestore_index" "ordered" {
+  for_each = {
+    exports = ["run", "state", "queued_at", "export_id"]
+    assets  = ["run", "state", "changed_at", "record_id"]
+  }
+
   database   = google_firestore_database.ledger.name
-  collection = "exports"
+  collection = each.key
 
   dynamic "fields" {
-    for_each = ["run", "state", "queued_at", "export_id"]
+    for_each = each.value
     content {
       field_path = fields.value
       order      = "ASCENDING"
@@ -38,6 +44,9 @@ resource "google_firestore_field" "unindexed" {
     "exports/claimed_at" = {}, "exports/ended_at" = {}, "exports/sensed_at" = {},
     "exports/queued_at"  = {}, "exports/footprint" = {}, "exports/item" = {},
     "exports/reason"     = {}, "exports/next_action" = {}, "runs/body" = {},
+    "assets/changed_at"  = {}, "assets/delete_after" = {}, "assets/sensed_at" = {},
+    "assets/used_at"     = {}, "assets/read_at" = {}, "assets/description" = {}, "assets/item" = {},
+    "assets/files"       = {}, "assets/reason" = {}, "assets/next_action" = {},
   }
 
   database   = google_firestore_database.ledger.name

@@ -19,7 +19,7 @@ from shared.domain.classes import CLASS_NAMES, CLOUD, CLOUDY, THIN
 from shared.earth.features import names
 from shared.models import FORMAT, CloudModel, load
 
-FOLDS = 5
+FOLDS = 3
 
 #: Points of the calibration's line: as exact as a per cent, and short in a graph.
 CALIBRATION_POINTS = 21

@@ -24,8 +24,11 @@ from shared.earth.features import ALL_BANDS, COMPARED
 
 #: Kinds of regions and their seeds: more of the usual one.
 REGIONS = {
-    "foothills": (101, 102, 103), "winter": (104, 105), "desert": (106, 107), "coast": (108, 109),
-}  # fmt: skip
+    "foothills": (101, 102, 103),
+    "winter": (104, 105, 110),
+    "desert": (106, 107, 111),
+    "coast": (108, 109, 112),
+}
 
 #: Images of a region, their sides (10 m pixels), pixels drawn of each, and how many valid ones an
 #: image must have.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared import second_copies
 from shared.domain import archive, copies, sidecars
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, File, State
 from shared.domain.copies import WITH_MASKS, WITH_NODATA, CannotBeCopied, Part
@@ -73,8 +74,8 @@ class Archiver:
         leaving = services.assets.in_states(run.name, LEAVING)
         left = quota.less(len(leaving), sum(x.size_bytes for x in leaving))
         is_full = quota.is_above(self._policy.high) and left.is_above(self._policy.low)
-        if not is_full and self._policy.max_age_days is None:
-            return quota, []
+        if not is_full and (self._policy.max_age_days is None or leaving):
+            return quota, []  # for what is old all exports are read: not while others leave
         chosen = archive.to_choose(self.candidates(), leaving, quota, self._policy, self._now)
         if is_full and not chosen and not leaving:
             logger.error("the quota is nearly used up, and no asset of the run can leave")
@@ -195,6 +196,8 @@ class Archiver:
             # The first copy has one value for masked pixels, which a valid one may have too.
             self._try_again(record, reason, WITH_MASKS, hopeless=record.layout == WITH_MASKS)
             return
+        folder = self._policy.drive
+        second = second_copies.put(files, folder, self._services) if folder else []
         if self._files(record) != list(files):
             self._try_again(record, "the copy was changed while it was compared")
             return
@@ -209,10 +212,13 @@ class Archiver:
         sidecar = self._services.objects.write(
             self._sidecar(record), text.encode(), "application/geo+json"
         )
+        if folder:
+            second.append(second_copies.put_text(sidecar, text, folder, self._services))
+        window = self._policy.undo_window
         self._services.assets.change(
             record.record_id,
             lambda x: archive.tombstone(
-                x, record.attempt, [*files, sidecar], text, self._policy.undo_window, self._now
+                x, record.attempt, [*files, sidecar], second, text, window, self._now
             ),
         )
 
@@ -237,6 +243,7 @@ class Archiver:
         services = self._services
         if stock.has(record):
             problem = stock.unchanged(record) or copy_problem(record, services)
+            problem = problem or second_copies.problem_of(record, services)
             if problem:
                 self._spare(record, problem, TELL)
                 return
@@ -326,6 +333,23 @@ class Archiver:
         self._services.assets.change(
             record.record_id, lambda x: archive.spare(x, reason, next_action, self._now)
         )
+
+
+def note_use(run: Run, image_ids: Iterable[str], services: Services) -> int:
+    """Note that a finished season has used the masks of some images, which then leave first.
+
+    Returns how many masks that are live were noted for the first time. Costs a listing of the
+    run's destination.
+    """
+    if (policy := run.configuration.archive) is None:
+        return 0
+    wanted, now = set(image_ids), services.now()
+    live = [x for x in Archiver(run, policy, services).candidates() if x.image_id in wanted]
+    used = [x for record in live if (x := archive.use(record, now))]
+    services.assets.add(used)
+    for record in used:  # those that were on record before
+        services.assets.change(record.record_id, lambda x: archive.use(x, now))
+    return len(used)
 
 
 def compared(

@@ -28,6 +28,7 @@ def use(replacement: Services | None) -> None:
 
 def build(settings: Settings) -> Services:
     """Build the adapters of a stack. Their SDKs are imported here, not when the module is."""
+    from shared.adapters.drive import GoogleDrive
     from shared.adapters.earth_engine import EarthEngineClient
     from shared.adapters.earth_engine_assets import EarthEngineAssets
 
@@ -36,7 +37,15 @@ def build(settings: Settings) -> Services:
     )
     client = EarthEngineClient(settings.project, settings.earth_engine_url)
     return Services(
-        ledger, bus, client, lambda: datetime.now(UTC), assets, EarthEngineAssets(client), objects
+        ledger,
+        bus,
+        client,
+        lambda: datetime.now(UTC),
+        assets,
+        EarthEngineAssets(client),
+        objects,
+        # The emulator of Earth Engine has Drive too, as it has Cloud Storage.
+        GoogleDrive(settings.earth_engine_url, settings.drive_credentials),
     )
 
 

@@ -38,6 +38,8 @@ PROJECT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 ASSET_ID = re.compile(r"projects/[a-z][-a-z0-9]{4,28}[a-z0-9]/assets(/[A-Za-z0-9_-]+)+")
 #: https://cloud.google.com/storage/docs/buckets#naming
 BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+#: Ids of folders in Drive; Google says only that they are opaque.
+DRIVE_ID = re.compile(r"[A-Za-z0-9_-]+")
 OBJECT_PREFIX = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 #: 30 days: a window in which nothing is freed, longer than anybody waits.
 MAX_UNDO_HOURS = 720
@@ -55,6 +57,7 @@ class Settings:
 
     `deployment` is Terraform's `name`: topics begin with it and a hyphen, and the Firestore
     database is called so. It is empty on the local stacks, which have nothing beside them.
+    `drive_credentials` is a file with a user's OAuth credentials for Drive; None: the process's.
     """
 
     stack: str
@@ -62,6 +65,7 @@ class Settings:
     data: Path | None = None  # the embedded stack's folder
     earth_engine_url: str | None = None
     deployment: str = ""
+    drive_credentials: Path | None = None
 
 
 def read_settings(
@@ -82,7 +86,8 @@ def read_settings(
     if not PROJECT_ID.fullmatch(project):
         problems.append(
             f"VERDURE_PROJECT (or GOOGLE_CLOUD_PROJECT) is {project!r}, expected a Google Cloud "
-            "project id: 6 to 30 lower-case letters, digits and hyphens"
+            "project id: 6 to 30 lower-case letters, digits and hyphens; `terraform output -raw "
+            "environment` in infra/ has what a deployment needs"
         )
     if stack == "cloud" and not DEPLOYMENT.fullmatch(deployment):
         problems.append(
@@ -91,10 +96,16 @@ def read_settings(
         )
     if stack == "embedded" and not data:
         problems.append("VERDURE_DATA is not set; the embedded stack keeps its files there")
+    user = environment.get("VERDURE_DRIVE_CREDENTIALS")
+    if user and not Path(user).is_file():
+        problems.append(
+            f"VERDURE_DRIVE_CREDENTIALS is {user!r}, expected a file with a user's credentials"
+        )
     if problems:
         raise InvalidConfiguration(problems)
     url = environment.get("EARTH_ENGINE_URL")
-    return Settings(stack, project, Path(data) if data else None, url, deployment)
+    user_file = Path(user) if user else None
+    return Settings(stack, project, Path(data) if data else None, url, deployment, user_file)
 
 
 def read_run(path: Path) -> RunConfiguration:
@@ -272,6 +283,11 @@ def _archive_contradictions(policy: ArchivePolicy) -> list[str]:
         (
             OBJECT_PREFIX.fullmatch(policy.prefix),
             f"archive.prefix is {policy.prefix!r}, expected a folder such as verdure/masks",
+        ),
+        (
+            policy.drive is None or DRIVE_ID.fullmatch(policy.drive),
+            f"archive.drive is {policy.drive!r}, expected the id of a folder in Drive: the last "
+            "part of its address",
         ),
         (
             0 < policy.low <= policy.high < 1,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from shared import second_copies
 from shared.archiving import BATCH, compared, copy_problem
 from shared.domain import archive, copies
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, State, Way
@@ -50,7 +51,7 @@ class Restorer:
         return len(records)
 
     def _request(self, record: Asset, way: str) -> None:
-        if problem := copy_problem(record, self._services):
+        if problem := self._problem(record):
             logger.error("not restored: %s", problem)
             self._services.assets.change(
                 record.record_id, lambda x: archive.deplore(x, problem, TELL)
@@ -61,6 +62,16 @@ class Restorer:
         self._services.assets.change(
             record.record_id, lambda x: archive.request(x, lossless, self._services.now())
         )
+
+    def _problem(self, record: Asset) -> str:
+        """Return what is wrong with a copy that its second copy cannot mend."""
+        problem = copy_problem(record, self._services)
+        if not problem or not record.second:
+            return problem
+        if hopeless := second_copies.mended(record, self._services):
+            return f"{problem}; {hopeless}"
+        logger.warning("brought back from Drive: %s", problem)
+        return ""
 
     def start(self) -> int:
         """Start restores while there is room; have others leave where there is none."""

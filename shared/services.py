@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from shared.domain.archive import Asset, File, Quota, State
+from shared.domain.archive import Asset, DriveFile, File, Quota, State
 from shared.domain.copies import Part
 from shared.domain.exports import Export
 from shared.domain.images import FoundImage
@@ -111,6 +111,22 @@ class Objects(Protocol):
 
     def delete(self, uri: str) -> None:
         """Delete an object; that there is none is as good."""
+
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+
+
+class Drive(Protocol):
+    """Files of Google Drive. What passes raises Unavailable, all else a PermanentError."""
+
+    def write(self, name: str, folder: str, content: bytes) -> DriveFile:
+        """Make a file in a folder (its id), unless there is one of that name and content."""
+
+    def stat(self, file_id: str) -> DriveFile | None:
+        """Return what a file is now, or None where there is none."""
+
+    def read(self, file_id: str) -> bytes:
+        """Return a file's content, or raise NotFound."""
 
     def close(self) -> None:
         """Close connections; a later call opens them again."""
@@ -260,3 +276,4 @@ class Services:
     assets: AssetLedger
     earth_assets: EarthAssets
     objects: Objects
+    drive: Drive

@@ -63,6 +63,12 @@ END;
 CREATE TRIGGER IF NOT EXISTS asset_removed AFTER DELETE ON assets BEGIN
     UPDATE asset_usage SET assets = assets - 1, bytes = bytes - OLD.size_bytes;
 END;
+-- Every moment at which the quota's use was another one.
+CREATE TABLE IF NOT EXISTS usage_log (
+    number INTEGER PRIMARY KEY, assets INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS usage_changed AFTER UPDATE ON asset_usage BEGIN
+    INSERT INTO usage_log (assets, bytes) VALUES (NEW.assets, NEW.bytes);
+END;
 """
 
 
@@ -171,6 +177,17 @@ class AssetStore:
             "maxSizeBytes": str(self._max_bytes),
             "assetCount": str(usage["assets"]),
             "maxAssets": str(self._max_assets),
+        }
+
+    def statistics(self) -> dict[str, int]:
+        """Return the most assets and bytes that there were at any moment, and their changes."""
+        [row] = self._database.read(
+            "SELECT MAX(assets) AS assets, MAX(bytes) AS bytes, COUNT(*) AS n FROM usage_log"
+        )
+        return {
+            "most_assets": row["assets"] or 0,
+            "most_bytes": row["bytes"] or 0,
+            "usage_changes": row["n"],
         }
 
     # What the REST API and the tasks change.

@@ -14,6 +14,7 @@ from typing import Any
 
 import google_crc32c
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,45 +22,62 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulator.assets.buckets import Buckets, generation
 from emulator.errors import EarthEngineError
+from emulator.faults import Faults
 
 PREFIXES = ("/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/")
 MULTIPART, MEDIA = "multipart", "media"
+#: The methods that there are, for faults.
+METHODS = (
+    "storage.buckets.get",
+    *(f"storage.objects.{name}" for name in ("delete", "get", "insert", "list")),
+)
 
 
 class Storage:
     """Answers requests for buckets and objects."""
 
-    def __init__(self, buckets: Buckets) -> None:
+    def __init__(self, buckets: Buckets, faults: Faults) -> None:
         self._buckets = buckets
+        self._faults = faults
         bucket = "/storage/v1/b/{bucket}"
         objects = [
             f"{where}/storage/v1/b/{{bucket}}/o/{{name:path}}" for where in ("", "/download")
         ]
         self.app = Starlette(
             routes=[
-                Route(bucket, self._told(self._bucket), methods=["GET"]),
-                Route(f"{bucket}/o", self._told(self._list), methods=["GET"]),
-                *(Route(path, self._told(self._get), methods=["GET"]) for path in objects),
-                Route(objects[0], self._told(self._delete), methods=["DELETE"]),
-                Route(f"/upload{bucket}/o", self._insert, methods=["POST"]),
+                Route(bucket, self._told("buckets.get", self._bucket), methods=["GET"]),
+                Route(f"{bucket}/o", self._told("objects.list", self._list), methods=["GET"]),
+                *(
+                    Route(path, self._told("objects.get", self._get), methods=["GET"])
+                    for path in objects
+                ),
+                Route(objects[0], self._told("objects.delete", self._delete), methods=["DELETE"]),
+                Route(
+                    f"/upload{bucket}/o",
+                    self._told("objects.insert", self._insert),
+                    methods=["POST"],
+                ),
             ]
         )
 
-    def _told(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
-        def endpoint(request: Request) -> Response:
+    def _told(self, method: str, answer: Callable[[Request, bytes], Response]) -> Any:
+        async def endpoint(request: Request) -> Response:
+            for fault in self._faults.of_request(f"storage.{method}"):
+                if fault.error:
+                    return _error(fault.error.code, fault.error.message, fault.kind)
             try:
-                return answer(request)
+                return await run_in_threadpool(answer, request, await request.body())
             except EarthEngineError as error:
                 return _error(error.code, error.message)
 
         return endpoint
 
-    def _bucket(self, request: Request) -> Response:
+    def _bucket(self, request: Request, _: bytes) -> Response:
         name = request.path_params["bucket"]
         self._buckets.path(f"gs://{name}/x")  # raises for a bucket that there is not
         return JSONResponse({"kind": "storage#bucket", "id": name, "name": name, "location": "US"})
 
-    def _list(self, request: Request) -> Response:
+    def _list(self, request: Request, _: bytes) -> Response:
         bucket = request.path_params["bucket"]
         root = self._buckets.path(f"gs://{bucket}/x").parent
         prefix = request.query_params.get("prefix", "")
@@ -67,7 +85,7 @@ class Storage:
         items = [_resource(bucket, x, root / x) for x in names if x.startswith(prefix)]
         return JSONResponse({"kind": "storage#objects", "items": items})
 
-    def _get(self, request: Request) -> Response:
+    def _get(self, request: Request, _: bytes) -> Response:
         bucket, name = request.path_params["bucket"], request.path_params["name"]
         path = self._buckets.existing(f"gs://{bucket}/{name}")
         wanted = request.query_params.get("generation")
@@ -82,19 +100,15 @@ class Storage:
         }
         return Response(path.read_bytes(), headers=headers)
 
-    def _delete(self, request: Request) -> Response:
+    def _delete(self, request: Request, _: bytes) -> Response:
         bucket, name = request.path_params["bucket"], request.path_params["name"]
         self._buckets.existing(f"gs://{bucket}/{name}").unlink()
         return Response(status_code=204)
 
-    async def _insert(self, request: Request) -> Response:
+    def _insert(self, request: Request, body: bytes) -> Response:
         bucket = request.path_params["bucket"]
-        body = await request.body()
-        try:
-            name, content, checksum = _upload(request, body)
-            path = self._buckets.path(f"gs://{bucket}/{name}")
-        except EarthEngineError as error:
-            return _error(error.code, error.message)
+        name, content, checksum = _upload(request, body)
+        path = self._buckets.path(f"gs://{bucket}/{name}")
         if checksum and checksum != _crc32c(content):
             return _error(400, "Provided CRC32C does not match the uploaded content.")
         if request.query_params.get("ifGenerationMatch") == "0" and path.exists():
@@ -106,12 +120,12 @@ class Storage:
         return JSONResponse(_resource(bucket, name, path))
 
 
-def with_storage(app: ASGIApp, storage: ASGIApp) -> ASGIApp:
-    """Give an app's requests for Cloud Storage to another."""
+def beside(app: ASGIApp, other: ASGIApp, prefixes: tuple[str, ...]) -> ASGIApp:
+    """Give an app's requests for paths with some prefixes to another."""
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
-        is_storage = scope["type"] == "http" and scope["path"].startswith(PREFIXES)
-        await (storage if is_storage else app)(scope, receive, send)
+        is_other = scope["type"] == "http" and scope["path"].startswith(prefixes)
+        await (other if is_other else app)(scope, receive, send)
 
     return either
 
@@ -154,6 +168,7 @@ def _crc32c(content: bytes) -> str:
     return base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
 
 
-def _error(status: int, message: str) -> Response:
-    content = {"code": status, "message": message, "errors": [{"message": message}]}
+def _error(status: int, message: str, reason: str = "invalid") -> Response:
+    errors = [{"message": message, "domain": "global", "reason": reason}]
+    content = {"code": status, "message": message, "errors": errors}
     return JSONResponse({"error": content}, status)

@@ -16,9 +16,13 @@ from emulator.scenes.optics import Layer, Sunlight
 from emulator.scenes.relief import shifted
 from emulator.scenes.sentinel2 import BANDS, LOOK, PIXEL_M
 
-#: Clouds: largest size in pixels, slope of the spectrum (smoother than turbulence, as liquid water
-#: columns are), deviations of the field to full thickness; texture: size and deviation (logarithm).
-CLOUD_SIZE, CLOUD_SLOPE, CLOUD_THICKNESS = 45, 3.4, 2.0
+#: Clouds: outer scale in pixels, below which sizes follow a power law (Wood and Field, 2011), and
+#: slope of the spectrum (smoother than turbulence, as liquid water columns are: the light that
+#: leaves a cloud's sides smooths what is less than some 200 m; Davis et al., 1997), each from and
+#: to; heights of their bases (m); deviations of the field to full thickness.
+CLOUD_SIZES, CLOUD_SLOPES, BASES = (30, 400), (3.4, 4.2), (600, 3000)
+CLOUD_THICKNESS = 2.0
+#: Texture inside clouds: size in pixels and deviation (logarithm).
 TEXTURE_SIZE, TEXTURE = 14, 0.35
 #: Steps of a table of optical depths, and the depth at its end.
 STEPS, DEEPEST = 512, 150.0
@@ -64,6 +68,8 @@ class Weather:
     aerosol: str = "continental"
     cirrus_top: float = 10_000.0
     vapour_cm: float = 1.8  # over sea level
+    size: float = 45.0  # outer scale of the clouds, pixels
+    slope: float = 3.4  # of their spectrum
 
 
 @dataclass(frozen=True)
@@ -181,12 +187,13 @@ def _steps(depth: np.ndarray) -> np.ndarray:
 
 def draw_weather(sky: Sky, rng: Generator) -> Weather:
     """Return weather of a kind."""
-    base = rng.uniform(700, 1600)
+    base = _between(BASES, rng)
     air = Weather(
         0, base, rng.uniform(0.03, 0.25), 0,
         droplet_m=rng.uniform(6e-6, 16e-6), crystal_m=rng.uniform(15e-6, 50e-6),
         top=base + rng.uniform(100, 1500), vapour_cm=rng.uniform(0.8, 3.0),
         cirrus_top=rng.uniform(8500, 12_000),
+        size=_between(CLOUD_SIZES, rng), slope=rng.uniform(*CLOUD_SLOPES),
     )  # fmt: skip
     if sky is Sky.PARTLY:
         cirrus = rng.choice((0, 1), p=(0.85, 0.15)) * rng.uniform(0.1, 0.6)
@@ -206,6 +213,12 @@ def draw_weather(sky: Sky, rng: Generator) -> Weather:
                     top=rng.uniform(2500, 6500)),
         )[rng.integers(3)]  # fmt: skip
     return air
+
+
+def _between(limits: tuple[float, float], rng: Generator) -> float:
+    """Return a value between limits, whose logarithm is as likely anywhere."""
+    least, most = limits
+    return float(least * (most / least) ** rng.random())
 
 
 def shadow_shift(base: float, zenith: float, azimuth: float) -> tuple[int, int]:
@@ -239,7 +252,7 @@ def _clouds(
     if not weather.cover:
         return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     extent = (shape[0] + abs(shift[0]), shape[1] + abs(shift[1]))
-    field = turbulence(rng, extent, CLOUD_SIZE, CLOUD_SLOPE)
+    field = turbulence(rng, extent, weather.size, weather.slope)
     thickness = np.clip(field - np.quantile(field, 1 - weather.cover), 0, None) / CLOUD_THICKNESS
     texture = np.exp(TEXTURE * turbulence(rng, extent, TEXTURE_SIZE))
     depth = (weather.density * thickness * texture).astype(np.float32)

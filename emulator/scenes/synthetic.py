@@ -38,7 +38,7 @@ from emulator.scenes.sentinel2 import (
 
 GENERATOR = "emulator.scenes.synthetic"
 #: Raise it whenever the same arguments give other files.
-VERSION = 3
+VERSION = 4
 #: What a region consists of, each a scene folder.
 FOLDERS = ("scenes", "truth", "cloud_score_plus", "weather")
 TRUTH_COLLECTION = "VERDURE/SYNTHETIC_TRUTH"

@@ -1,6 +1,6 @@
 """Firestore's collection `assets`: a document for every asset that left, leaves or comes back.
 
-In the cloud, `in_states` needs a composite index on run, state and changed_at, all ascending.
+In the cloud, `in_states` needs a composite index (infra/ledger.tf).
 """
 
 from collections.abc import Iterable, Sequence

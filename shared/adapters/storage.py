@@ -14,6 +14,9 @@ from shared.errors import AccessDenied, NotFound, Unavailable
 
 T = TypeVar("T")
 
+#: Reasons of a 403 that are no missing permission (https://cloud.google.com/storage/docs/json_api/v1/status-codes).
+PASSING = {"quotaExceeded", "rateLimitExceeded", "userRateLimitExceeded"}
+
 
 def _translated(call: Callable[..., T]) -> Callable[..., T]:
     """Raise what a client's exception means for the work at hand."""
@@ -23,7 +26,9 @@ def _translated(call: Callable[..., T]) -> Callable[..., T]:
         try:
             return call(self, uri, *args)
         except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-            raise AccessDenied(f"{uri}: {error.message}") from error
+            words, reasons = _said(error)
+            kind = Unavailable if reasons & PASSING else AccessDenied
+            raise kind(f"{uri}: Cloud Storage: {words}") from error
         except exceptions.NotFound as error:
             raise NotFound(f"{uri}: {error.message}") from error
         except (exceptions.GoogleAPICallError, exceptions.RetryError, ConnectionError) as error:
@@ -89,6 +94,15 @@ class CloudObjects:
 
     def _blob(self, uri: str) -> storage.Blob:
         return storage.Blob.from_uri(uri, client=self._client)
+
+
+def _said(error: exceptions.GoogleAPICallError) -> tuple[str, set[str]]:
+    """Return an answer's message and reasons: the client has them in two forms of its own."""
+    try:
+        content = error.response.json()["error"]
+        return content["message"], {x.get("reason", "") for x in content["errors"]}
+    except (AttributeError, KeyError, TypeError, ValueError):  # a proxy's answer, perhaps
+        return error.message, set()
 
 
 def _file(uri: str, blob: storage.Blob) -> File:

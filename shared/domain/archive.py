@@ -69,13 +69,24 @@ class File:
 
 
 @dataclass(frozen=True)
+class DriveFile:
+    """A file of the second copy, in Drive: `sha256` in hexadecimal digits, as Drive gives it."""
+
+    file_id: str
+    name: str
+    size: int  # bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Asset:
     """One version of one image asset: the ledger's document, keyed by `record_id`.
 
     `version` is the run key, or the update time of what no run of ours made: an asset made anew
     under the same name is another record. `description` is Earth Engine's own (JSON text).
-    `files` are the copy's, the sidecar last; empty until they are verified. `layout` says how
-    masked pixels are in them (see shared.domain.copies). `way` is how the pixels came back last.
+    `files` are the copy's, the sidecar last; empty until they are verified. `second` are the same
+    in Drive, where a second copy is wanted. `layout` says how masked pixels are in them (see
+    shared.domain.copies). `way` is how the pixels came back last.
     """
 
     record_id: str
@@ -91,6 +102,7 @@ class Asset:
     failures: int = 0
     layout: str = ""
     files: tuple[File, ...] = ()
+    second: tuple[DriveFile, ...] = ()
     item: str = ""  # the sidecar, as JSON text
     delete_after: datetime | None = None
     way: str = ""
@@ -109,7 +121,8 @@ class ArchivePolicy:
     Archiving begins above `high` and goes on to `low`, of assets or of bytes. Images sensed
     more than `max_age_days` ago leave whatever the quota is. Deletion waits for `undo_hours`.
     At most `per_call` assets are copied, and as many deleted, in one call. `restore` is the
-    way back unless a request names another.
+    way back unless a request names another. `drive` is the id of a folder in Drive for second
+    copies.
     """
 
     bucket: str
@@ -121,6 +134,7 @@ class ArchivePolicy:
     per_call: int = 200
     attempts: int = 3
     restore: Way = Way.INGEST
+    drive: str | None = None
 
     @property
     def undo_window(self) -> timedelta:
@@ -253,7 +267,13 @@ def start(record: Asset, attempt: int, layout: str, now: datetime) -> Asset | No
 
 
 def tombstone(
-    record: Asset, attempt: int, files: Sequence[File], item: str, after: timedelta, now: datetime
+    record: Asset,
+    attempt: int,
+    files: Sequence[File],
+    second: Sequence[DriveFile],
+    item: str,
+    after: timedelta,
+    now: datetime,
 ) -> Asset | None:
     """Note that the copy is verified; the asset may be deleted when the undo window is over."""
     if record.state is not State.COPYING or attempt != record.attempt:
@@ -262,6 +282,7 @@ def tombstone(
         record,
         state=State.TOMBSTONED,
         files=tuple(files),
+        second=tuple(second),
         item=item,
         delete_after=now + after,
         reason="",
@@ -328,6 +349,7 @@ def spare(record: Asset, reason: str, next_action: str, now: datetime) -> Asset 
         failures=0,
         delete_after=None,
         files=(),
+        second=(),
         item="",
         reason=reason,
         next_action=next_action,
@@ -421,6 +443,13 @@ def deplore(record: Asset, reason: str, next_action: str) -> Asset | None:
     if record.state is not State.ARCHIVED or record.reason == reason:
         return None
     return replace(record, reason=reason, next_action=next_action)
+
+
+def mend(record: Asset, files: Sequence[File]) -> Asset | None:
+    """Note that objects of the copy were brought back, with other generations."""
+    if record.state is not State.ARCHIVED and record.state is not State.RESTORING:
+        return None
+    return replace(record, files=tuple(files), reason="", next_action="")
 
 
 def restore_again(record: Asset, attempt: int, reason: str, now: datetime) -> Asset | None:

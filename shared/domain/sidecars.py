@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.domain.archive import Asset, File
+from shared.domain.archive import Asset, File, State
 from shared.domain.copies import WITH_NODATA, Part, milliseconds
 from shared.domain.outputs import STAC_VERSION, bounding_box
 
@@ -143,6 +143,15 @@ def collection(folder: str, records: Sequence[Asset]) -> dict[str, Any]:
     }
 
 
+def is_item(text: str) -> bool:
+    """Tell whether a text is a STAC item, whoever made it."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.get("type") == "Feature"
+
+
 def from_item(text: str | bytes) -> dict[str, Any]:
     """Return the item that `item` made, or raise ForeignItem saying why it is none."""
     try:
@@ -159,6 +168,41 @@ def from_item(text: str | bytes) -> dict[str, Any]:
         )
     found: dict[str, Any] = content
     return found
+
+
+def uri_of(item: Mapping[str, Any]) -> str:
+    """Return where the sidecar of an item is: beside its first file."""
+    return str(item["assets"]["data"]["href"]).removesuffix(".tif") + ".json"
+
+
+def archived(item: Mapping[str, Any], sidecar: File, run: str) -> Asset:
+    """Return the record of the archived asset that an item of ours describes."""
+    properties = item["properties"]
+    description = properties["verdure:earth_engine"]
+    return Asset(
+        record_id=properties["verdure:record_id"],
+        run=run,
+        asset_id=description["name"],
+        image_id=properties["verdure:image_id"],
+        version=properties["verdure:version"],
+        sensed_at=datetime.fromisoformat(properties["datetime"]),
+        description=json.dumps(description),
+        size_bytes=int(description.get("sizeBytes", 0)),
+        state=State.ARCHIVED,
+        layout=properties["verdure:layout"],
+        files=(*(_object(x) for x in item["assets"].values()), sidecar),
+        item=json.dumps(item),
+    )
+
+
+def _object(asset: Mapping[str, Any]) -> File:
+    checksum = bytes.fromhex(asset["file:checksum"].removeprefix(CRC32C_MULTIHASH))
+    return File(
+        asset["href"],
+        asset["file:size"],
+        base64.b64encode(checksum).decode(),
+        int(asset["verdure:generation"]),
+    )
 
 
 def original(records: Iterable[Asset]) -> dict[str, Any]:

@@ -12,15 +12,18 @@ from shared.earth.decision_trees import TREE2, TREE3, decision_tree
 from shared.earth.features import ALL_BANDS, COMPARED, feature_image
 from shared.earth.original_mask import original_mask
 from shared.earth.reference_masks import BLIND_TO_SHADOW, CLOUDY_FROM, reference_bands
-from shared.earth.shadows import SEEN, UNSEEN, shading_clouds
+from shared.earth.shadows import COARSE, SEEN, UNSEEN, shading_clouds
 from shared.models import CloudModel, OriginalModel
 
 #: Sentinel-2 digital numbers per unit of reflectance (Earth Engine catalogue).
 REFLECTANCE_SCALE = 10_000
 
-#: Half the side of the square (metres) over which the forest's shares are averaged: clouds are
-#: larger than a pixel, bright roofs are not.
-NEIGHBOURHOOD = 20
+#: Half the side of the square (metres) over which the forest's shares are averaged.
+NEIGHBOURHOOD = 10
+
+#: Half the side of the square (metres) whose mean counts as much as a pixel's own share of cloud:
+#: where there are clouds there are more, and bright roofs stand alone.
+SURROUNDINGS = 600
 
 #: The forest's share of cloud from which one throws a shadow: thin clouds throw none that is seen.
 THROWS_SHADOW = 0.25
@@ -63,10 +66,8 @@ def cloud_mask(
     background = None if scenes is None else background_of(image, scenes, parameters)
     features = feature_image(reflectance, model.bands, background)
     shares = _shares(features, used)
-    around = shares.reduceNeighborhood(
-        ee.Reducer.mean(), ee.Kernel.square(NEIGHBOURHOOD, "meters"), "kernel", True, "boxcar"
-    ).rename(shares.bandNames())
-    probability = _calibrated(_cloudy(around), model)
+    around = _averaged(shares, NEIGHBOURHOOD)
+    probability = _calibrated(_in_surroundings(_cloudy(around), image), model)
     flagged = probability.gte(model.cutoffs["cloud"])
     thick = around.select(f"p{CLOUD}").gte(THROWS_SHADOW)
     shading = shading_clouds(flagged.And(thick), image)
@@ -123,6 +124,20 @@ def _shares(features: ee.Image, used: Publication) -> ee.Image:
 
 def _cloudy(shares: ee.Image) -> ee.Image:
     return shares.select(f"p{CLOUD}").add(shares.select(f"p{THIN}"))
+
+
+def _averaged(values: ee.Image, metres: float) -> ee.Image:
+    """Return the means over squares whose half side is `metres`."""
+    square = ee.Kernel.square(metres, "meters")
+    mean = values.reduceNeighborhood(ee.Reducer.mean(), square, "kernel", True, "boxcar")
+    return mean.rename(values.bandNames())
+
+
+def _in_surroundings(share: ee.Image, image: ee.Image) -> ee.Image:
+    """Return the mean of a pixel's share and of that of its surroundings, which are COARSE."""
+    wide = _averaged(share, SURROUNDINGS)
+    wide = wide.reproject(image.select(0).projection().atScale(COARSE))
+    return share.add(wide.unmask(share, False)).divide(2)
 
 
 def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:

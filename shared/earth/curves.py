@@ -67,6 +67,10 @@ class Curve(Protocol):
         """What it goes through."""
 
     @property
+    def weights(self) -> ee.Image:
+        """How much each observation counts, times × 1: 1 in full, 0 where there is none."""
+
+    @property
     def minimum(self) -> int:
         """Observations that it needs to say anything."""
 

@@ -5,6 +5,8 @@ evaluates it on images, `model.features` on numpy arrays. Dividing by 0 gives 0 
 Earth Engine. Values are single precision, the precision the forest was trained in.
 """
 
+import re
+
 import ee
 
 #: Bands of the fallback model, which Landsat and most other sensors have too.
@@ -73,10 +75,15 @@ def feature_image(
     """
     ratios = {name: text for name, text in definitions(bands).items() if name not in bands}
     parts = [reflectance.select(list(bands))]
-    inputs = {band: reflectance.select(band) for band in bands}
-    parts += [ee.Image().expression(text, inputs).rename(name) for name, text in ratios.items()]
+    parts += [_expression(text, reflectance).rename(name) for name, text in ratios.items()]
     parts.append(_differences(reflectance, background))
     return ee.Image.cat(*parts).toFloat()
+
+
+def _expression(text: str, reflectance: ee.Image) -> ee.Image:
+    """Return an expression's image, which is told only of the bands in it: graphs stay small."""
+    bands = dict.fromkeys(re.findall(r"\bB\w+", text))
+    return ee.Image().expression(text, {band: reflectance.select(band) for band in bands})
 
 
 def _differences(reflectance: ee.Image, background: ee.Image | None) -> ee.Image:

@@ -47,12 +47,12 @@ def is_held(curve: Curve) -> ee.Image:
 
 
 def filled_series(curve: Curve) -> ee.Image:
-    """Return array bands `value`, `std`, `quality` and `valid` at the observations' times.
+    """Return array bands `value`, `std`, `quality`, `valid`, `weight` at the observations' times.
 
     An observation is the value, and `quality` -1; else quality is the curve's source: 10, 5 or 1
     harmonics, 20, or 21 for a value that few observations hold. `std` is the standard deviation
     between a clear observation and the curve. `valid` is 0 where there is neither: too few
-    observations.
+    observations. `weight` is how much an observation counted: below 1 where it looks clouded.
     """
     seen = curve.observed.weights
     fit = curve.at(curve.observed.days)
@@ -60,8 +60,8 @@ def filled_series(curve: Curve) -> ee.Image:
     value = curve.observed.values.multiply(seen).add(fit.select("value").multiply(gap))
     quality = fit.select("source").multiply(gap).add(seen.multiply(OBSERVED))
     valid = seen.max(gap.multiply(is_held(curve)))
-    return ee.Image.cat(value, fit.select("std"), quality, valid).rename(
-        "value", "std", "quality", "valid"
+    return ee.Image.cat(value, fit.select("std"), quality, valid, curve.weights).rename(
+        "value", "std", "quality", "valid", "weight"
     )
 
 

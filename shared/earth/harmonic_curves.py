@@ -27,6 +27,11 @@ class HarmonicCurve:
 
     minimum = 2 + 2 * ORDERS[-1] + 1
 
+    @property
+    def weights(self) -> ee.Image:
+        """How much each observation counts, times × 1: all alike."""
+        return self.observed.weights
+
     def at(self, days: ee.Array) -> ee.Image:
         """Return array bands `value`, `std` and `source`: 10, 5 or 1, the order."""
         result = self._of_order(days, ORDERS[-1])

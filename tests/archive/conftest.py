@@ -215,9 +215,13 @@ def values(image):
 
 @pytest.fixture(scope="session")
 def earth_engine(tmp_path_factory):
-    """An Earth Engine for all tests that need none of their own: its folder and URL."""
+    """An Earth Engine for all tests that need none of their own: its folder and URL.
+
+    The account has no storage in Drive, as no service account has; a shared drive is there.
+    """
     data = tmp_path_factory.mktemp("earth-engine")
-    with launch.running(data, []) as url:
+    (data / "shared-drives" / "team").mkdir(parents=True)
+    with launch.running(data, [], "--drive-bytes", "0") as url:
         yield data, url
 
 
@@ -234,9 +238,9 @@ def start_archive(tmp_path, earth_engine):
             else:
                 data, url = earth_engine
             running = Archive(Settings("embedded", launch.PROJECT, tmp_path, url), data)
+            exits.callback(running.close)
+            exits.callback(bootstrap.use, None)
             running.empty()
             yield running
-            bootstrap.use(None)
-            running.close()
 
     return start

@@ -1,10 +1,14 @@
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import ee
 import pystac
 
-from .conftest import BUCKET, MASKS, values
-from .test_restoring import request
+from shared.archiving import Archiver, note_use
+
+from .conftest import BUCKET, MASKS, POLICY, values
+from .test_restoring import leave, request, use_quota
 
 
 def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(start_archive):
@@ -36,6 +40,34 @@ def test_above_the_watermark_the_oldest_leave_and_are_the_same_in_the_bucket(sta
         assert collection.extent.temporal.intervals[0][0] == archive.records()[0].sensed_at
 
 
+def test_what_a_finished_season_has_used_leaves_first(start_archive):
+    with start_archive() as archive:
+        run = archive.register()
+        archive.masks(3)
+        names = sorted(x.rpartition("/")[2] for x in archive.listed())
+        assert note_use(run, names[1:2], archive.services) == 1
+        assert note_use(run, names[1:2], archive.services) == 0
+        assert archive.states() == {"LIVE": 1}
+        use_quota(archive, 81)  # of 100, down to 60: all would leave, in this order
+        _, chosen = Archiver(run, POLICY, archive.services).plan()
+        assert [x.image_id for x in chosen] == [names[1], names[0], names[2]]
+        use_quota(archive, None)
+
+
+def test_old_images_are_looked_for_once_a_day(start_archive):
+    with start_archive() as archive:
+        archive.register(replace(POLICY, max_age_days=900))
+        archive.masks(1)
+        now = archive.services.now()
+        midnight = now.replace(hour=0, minute=2) + timedelta(days=1)
+        archive.ahead = midnight + timedelta(minutes=5) - now
+        assert archive.step() == {"archiving": 0, "restoring": 0}
+        archive.ahead = midnight - now
+        assert archive.step() == {"archiving": 1, "restoring": 0}
+        archive.until_still()
+        assert archive.states() == {"ARCHIVED": 1}
+
+
 def test_below_the_watermark_nothing_is_done(start_archive):
     with start_archive() as archive:
         archive.register()
@@ -47,12 +79,12 @@ def test_below_the_watermark_nothing_is_done(start_archive):
 def test_by_cloud_storages_own_client_it_is_the_same(start_archive):
     from shared.adapters.storage import CloudObjects
 
-    with start_archive("--max-assets", "10") as archive:
+    with start_archive() as archive:
         archive.use(objects=CloudObjects("demo-project", archive.earth_engine_url))
         archive.register()
-        archive.masks(8)
-        archive.until_still()
-        assert archive.states() == {"ARCHIVED": 3}
+        archive.masks(2)
+        leave(archive)
+        assert archive.states() == {"ARCHIVED": 2}
         request(archive, "cog", count=1)
         archive.until_still()
-        assert archive.states() == {"ARCHIVED": 2, "LIVE": 1}
+        assert archive.states() == {"ARCHIVED": 1, "LIVE": 1}

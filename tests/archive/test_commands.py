@@ -2,8 +2,10 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import ee
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +14,7 @@ from cli.main import app
 from shared.adapters.embedded import Database, SqliteLedger
 from shared.adapters.embedded_assets import SqliteAssets
 
-from .conftest import MASKS
+from .conftest import MASKS, ROOT
 
 FIRST, SECOND = "20180301T100541_T33TVL", "20180302T100541_T33TVL"
 
@@ -80,7 +82,10 @@ def test_out_and_back_by_name(out, tmp_path):
         (["restore", SECOND, "--way", "fax"], "--way is 'fax', expected one of ingest, cog"),
         (["restore", SECOND, "--period", "then"], "--period is 'then', expected two dates"),
         (["restore", SECOND, "--region", "1,2"], "--region is '1,2'"),
-        (["archive", "import", str(foreign_item(tmp_path))], "not the 2019 system's JSON"),
+        (
+            ["archive", "import", str(foreign_item(tmp_path))],
+            "the STAC item 'x' is none of Verdure's archive",
+        ),
         (["archive", "import", str(nowhere(tmp_path))], "Earth Engine has no such asset"),
         (["archive", "plan", "--run", "other"], "runs with an archive: demo"),
     ]:
@@ -88,6 +93,52 @@ def test_out_and_back_by_name(out, tmp_path):
         assert refused.exit_code == 2, refused.output
         assert words in " ".join(refused.output.split())
     assert content(out) == before
+
+
+def test_a_ledger_that_was_lost_is_made_anew_from_the_sidecars(out, start_archive, tmp_path):
+    assert verdure(out, "archive", "run", FIRST).exit_code == 0
+    [record] = content(out)
+    sidecar = tmp_path / "sidecar.json"
+    sidecar.write_text(record.item)
+    again = verdure(out, "archive", "import", str(sidecar))
+    assert "0 assets on record, 1 were" in again.output
+    forget(out)
+    assert content(out) == []
+    found = verdure(out, "archive", "import", record.files[-1].uri)
+    assert "1 assets on record" in found.output, found.output
+    [anew] = content(out)
+    assert anew == replace(record, changed_at=None, attempt=1)
+    assert verdure(out, "restore", FIRST).exit_code == 0
+    assert listed(out)[FIRST]["state"] == "LIVE"
+    # Now the asset is there, and the copy is not what has to be taken on record.
+    forget(out)
+    refused = verdure(out, "archive", "import", str(sidecar))
+    assert refused.exit_code == 2
+    assert "is in Earth Engine: import its folder" in " ".join(refused.output.split())
+
+
+def forget(out):
+    database = Database(out / "verdure.sqlite")
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM assets")
+    database.close()
+
+
+def test_two_folders_with_the_same_ids_are_told_apart(out):
+    ee.data.createAsset({"type": "IMAGE_COLLECTION"}, f"{ROOT}/others")
+    try:
+        ee.data.copyAsset(f"{MASKS}/{FIRST}", f"{ROOT}/others/{FIRST}")
+        assert verdure(out, "archive", "run", FIRST).exit_code == 0
+        before = content(out)
+        refused = verdure(out, "archive", "import", f"{ROOT}/others")
+        assert refused.exit_code == 2
+        words = " ".join(refused.output.split())
+        assert f"image id {FIRST} is in several folders" in words
+        assert f"{ROOT}/others/{FIRST}" in words
+        assert content(out) == before
+    finally:
+        ee.data.deleteAsset(f"{ROOT}/others/{FIRST}")
+        ee.data.deleteAsset(f"{ROOT}/others")
 
 
 def foreign_item(folder):

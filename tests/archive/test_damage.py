@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import ee
 import pytest
@@ -164,45 +165,70 @@ def test_a_bucket_that_is_missing_is_named_and_nothing_is_tried_for_ever(start_a
         assert archive.listed() == {f"{MASKS}/{record.image_id}"}
 
 
-class Refusing:
-    """Objects that may be looked at and not written."""
-
-    def __init__(self, objects, error):
-        self._objects, self._error = objects, error
-
-    def write(self, uri, content, content_type):
-        raise self._error
-
-    def __getattr__(self, name):
-        return getattr(self._objects, name)
+FAULTS = """
+faults:
+  - {kind: quotaExceeded, method: storage.objects.insert, calls: [1]}
+  - {kind: forbidden, method: storage.objects.insert, calls: [2],
+     message: "archive@demo does not have storage.objects.create access to the object."}
+  - {kind: forbidden, method: storage.objects.get, calls: [1],
+     message: "archive@demo does not have storage.objects.get access to the object."}
+"""
 
 
-def test_without_permission_to_write_the_asset_stays_and_the_reason_is_recorded(copying):
-    from shared.errors import AccessDenied
+def test_a_full_bucket_is_tried_again_and_a_missing_permission_waits_for_a_person(
+    start_archive, tmp_path
+):
+    from shared.adapters.storage import CloudObjects
+    from shared.domain.archive import forgive
 
-    archive = copying
-    error = AccessDenied("gs://demo-archive/x.json: storage.objects.create is denied")
-    archive.use(objects=Refusing(archive.services.objects, error))
-    archive.step()
-    [record] = archive.records()
-    assert (record.state, record.reason) == (State.LIVE, str(error))
-    assert archive.listed() == {record.asset_id}
+    path = tmp_path / "faults.yaml"
+    path.write_text(FAULTS)
+
+    def until_told(words):
+        """Step until an asset's reason has some words, and return its record."""
+        for _ in range(6):
+            archive.step()
+            archive.wait_for_tasks()
+            [record] = archive.records()
+            assert archive.listed() == {record.asset_id}
+            if words in record.reason:
+                return record
+        raise AssertionError(record.reason)
+
+    def mend():
+        [record] = archive.records()
+        archive.services.assets.change(
+            record.record_id, lambda x: forgive(x, archive.services.now())
+        )
+
+    with start_archive("--faults", str(path)) as archive:
+        archive.use(objects=CloudObjects("demo-project", archive.earth_engine_url))
+        archive.register()
+        archive.masks(1)
+        use_quota(archive, 90)
+        record = until_told("does not have storage.objects.get access")
+        assert record.state is State.LIVE
+        assert "verdure archive run --again" in record.next_action
+        mend()
+        record = until_told("quota of the bucket's project is used up")
+        assert record.state is State.COPYING
+        assert "tried again with every call" in record.next_action
+        record = until_told("does not have storage.objects.create access")
+        assert record.state is State.LIVE
+        mend()
+        archive.until_still()
+        assert archive.states() == {"ARCHIVED": 1}
 
 
-def test_a_bucket_that_is_full_is_tried_again_and_says_so(copying):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is full")
+def test_a_disk_that_is_full_is_said_to_be(tmp_path):
+    from shared.adapters.folder import FolderObjects
     from shared.errors import Unavailable
 
-    archive = copying
-    full = Unavailable("gs://demo-archive/x.json cannot be written: No space left on device")
-    objects = archive.services.objects
-    archive.use(objects=Refusing(objects, full))
-    archive.step()
-    [record] = archive.records()
-    assert (record.state, record.reason) == (State.COPYING, str(full))
-    assert record.next_action
-    archive.use(objects=objects)
-    archive.until_still()
-    assert archive.states() == {"ARCHIVED": 1}
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / ".x.json.draft").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="No space left on device"):
+        FolderObjects(tmp_path).write("gs://bucket/x.json", b"x", "text/plain")
 
 
 def test_a_value_that_stands_for_masked_pixels_is_no_problem(start_archive):

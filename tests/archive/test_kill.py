@@ -122,7 +122,7 @@ def kill_at_acts(archive, pixels, begin, is_over, step):
 @pytest.mark.parametrize(
     ("direction", "step"),
     [
-        ("out", 5),
+        ("out", 7),
         pytest.param("out", 1, marks=pytest.mark.soak),
         pytest.param("back", 1, marks=pytest.mark.soak),
     ],

@@ -23,13 +23,13 @@ def properties(image):
 
 @pytest.fixture
 def archived(start_archive):
-    """Six masks, all of them archived, and what they were."""
+    """Three masks, all of them archived, and what they were."""
     with start_archive() as archive:
         archive.register()
-        archive.masks(6)
+        archive.masks(3)
         before = {x: (values(x), properties(x), ee.data.getAsset(x)) for x in archive.listed()}
         leave(archive)
-        assert archive.states() == {"ARCHIVED": 6}
+        assert archive.states() == {"ARCHIVED": 3}
         assert archive.listed() == set()
         yield archive, before
 
@@ -70,13 +70,13 @@ def test_what_was_archived_comes_back_as_it_was(archived, way):
     archive, before = archived
     request(archive, way)
     archive.until_still()
-    assert archive.states() == {"LIVE": 6}
+    assert archive.states() == {"LIVE": 3}
     assert {x.way for x in archive.records()} == {way}
     check(archive, before)
     # It leaves again without a new export: the copy is there still.
     exports = len(ee.data.listOperations())
     leave(archive)
-    assert archive.states() == {"ARCHIVED": 6}
+    assert archive.states() == {"ARCHIVED": 3}
     assert len(ee.data.listOperations()) == exports
 
 
@@ -86,7 +86,7 @@ def test_virtual_needs_nothing_of_earth_engine(archived):
 
     before = launch.statistics(archive.earth_engine_url)["requests"]
     request(archive, "virtual")
-    assert archive.states() == {"ARCHIVED": 6}
+    assert archive.states() == {"ARCHIVED": 3}
     assert launch.statistics(archive.earth_engine_url)["requests"] == before
 
 
@@ -100,7 +100,7 @@ def test_a_request_that_comes_twice_or_late_ingests_once(archived):
     archive.services.bus.publish([RestoreRequested(archive.run.run_id, ids)])
     archive.deliver()
     archive.until_still()
-    assert ingestions() == earlier + 6
+    assert ingestions() == earlier + 3
     check(archive, before)
 
 
@@ -113,7 +113,7 @@ def test_only_as_many_come_back_as_there_is_room_for_and_the_oldest_restored_lea
     use_quota(archive, 78)
     first = request(archive, count=2)
     archive.until_still()
-    assert archive.states() == {"ARCHIVED": 4, "LIVE": 2}
+    assert archive.states() == {"ARCHIVED": 1, "LIVE": 2}
     use_quota(archive, 80)  # room for none
     second = request(archive, count=1)
     states = {x.record_id: x.state for x in archive.records()}

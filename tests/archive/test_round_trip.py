@@ -200,7 +200,7 @@ def examples(count):
     )
 
 
-@examples(4)
+@examples(3)
 @given(image=images)
 def test_nothing_is_lost(earth, image):
     check_round_trip(*earth, image)

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.4, 40, 12, 4
-#: noise, constant, trend, three harmonics, departures; memory of 25 days.
+#: noise, constant, trend, three harmonics, departures and their memory in days.
 PRIORS = (
-    (0.001, 1, 1, (1, 1, 1), 0.001),
-    (0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2),
-    (0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2),
-    (0.13, 0.5, 0.02, (0.15, 0.05, 0.02), 0.07),
+    (0.001, 1, 1, (1, 1, 1), 0.0, 25),
+    (0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 170),
+    (0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07, 25),
+    (0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15, 25),
 )
+WATCHFUL = (0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2, 25)
+WIDENING = 1.75
 
 
 @dataclass
@@ -48,9 +50,9 @@ def _sines(first, after):
 
 
 def scales(prior, first, after):
-    _, constant, trend, waves, departure = prior
+    _, constant, trend, waves, departure, memory = prior
     frequencies = _sines(first, after)[2]
-    rate = np.sqrt(3) / 25
+    rate = np.sqrt(3) / memory
     density = 4 * rate**3 / (rate**2 + frequencies**2) ** 2
     return np.concatenate([[constant, trend], np.repeat(waves, 2), departure * np.sqrt(density)])
 
@@ -75,7 +77,7 @@ def fit(days, values, first, after):
         between = apart[:, :, None] * apart[:, None, :]
         covariance = covariance + share[:, None, None] * (within + between)
         noise = noise + share * variance
-    return Fit(first, after, mean, covariance, noise)
+    return Fit(first, after, mean, covariance * WIDENING, noise)
 
 
 def _posterior(prior, scale, gram, moment, square, count):
@@ -93,13 +95,13 @@ def _posterior(prior, scale, gram, moment, square, count):
 
 
 def _weights(design, departures, seen, first, after):
-    scaled = design * scales(PRIORS[2], first, after) / PRIORS[2][0]
+    scaled = design * scales(WATCHFUL, first, after) / WATCHFUL[0]
     weights = seen.astype(float)
     gram = (scaled.T * weights[:, None, :]) @ scaled
     inverse = np.linalg.inv(gram + np.eye(len(gram[0])))
     curve = ((inverse @ (departures @ scaled)[..., None])[..., 0]) @ scaled.T
     free = np.where(seen, 1 - ((scaled @ inverse) * scaled).sum(axis=-1), 1)
-    standard = (departures - curve) * weights / np.sqrt(free) / PRIORS[2][0]
+    standard = (departures - curve) * weights / np.sqrt(free) / WATCHFUL[0]
     bounded = np.minimum(standard**2, 4).sum(axis=1) + FREEDOM
     standard /= np.sqrt(bounded / (weights.sum(axis=1) + FREEDOM))[:, None]
     return weights * (2 / np.maximum(-standard, 2)) ** 2

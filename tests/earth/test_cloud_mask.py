@@ -82,10 +82,9 @@ def published(region):
     return Publication(model, publish(model, "projects/demo-project/assets"))
 
 
-def expected_mask(bands, background, model):
-    """Return (probability in per cent, flagged), NaN where there are no data."""
+def cloudy_share(bands, background, model):
+    """Return the forest's share of cloud and thin cloud, NaN where there are no data."""
     forest = Forest.from_text(model.trees(), "test")
-    height, width = bands["B2"].shape
     rows = feature_rows(
         {name: values.ravel() for name, values in bands.items()},
         model.bands,
@@ -95,16 +94,52 @@ def expected_mask(bands, background, model):
     order = [model.features.index(name) for name in forest.names]
     shares = np.full((len(rows), len(model.classes)), np.nan)
     shares[valid] = forest.output("MULTIPROBABILITY", rows[valid][:, order])
-    cloudy = (shares[:, 1] + shares[:, 4]).reshape(height, width)
-    padded = np.pad(cloudy, 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
+    return (shares[:, 1] + shares[:, 4]).reshape(bands["B2"].shape)
+
+
+def mean_of(windows, axes):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        around = np.where(valid.reshape(height, width), np.nanmean(windows, axis=(2, 3)), np.nan)
-    return np.interp(around, *zip(*model.calibration, strict=True))
+        return np.nanmean(windows, axis=axes)
 
 
-def test_the_probability_is_the_forests_mean_around_a_pixel(region, published):
+def averaged(values, reach):
+    """Return means over squares of valid pixels, NaN where the pixel itself is."""
+    padded = np.pad(values, reach, constant_values=np.nan)
+    side = 2 * reach + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side))
+    return np.where(np.isfinite(values), mean_of(windows, (2, 3)), np.nan)
+
+
+def coarse(bands):
+    """Return bands of 60 m pixels: as they are read, from 40 m pixels of the image's pyramid."""
+    found = {}
+    for name, values in bands.items():
+        padded = np.pad(values, [(0, -n % 12) for n in values.shape], constant_values=np.nan)
+        means = mean_of(padded.reshape(padded.shape[0] // 4, 4, -1, 4), (1, 3))
+        means = np.rint(means * 10_000) / 10_000  # a pyramid's pixels are digital numbers too
+        rows, columns = ((6 * np.arange(n // 6) + 3) // 4 for n in padded.shape)
+        found[name] = means[np.ix_(rows, columns)]
+    return found
+
+
+def background_in(others):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {band: np.nanmedian([other[band] for other in others], axis=0) for band in COMPARED}
+
+
+def expected_mask(bands, others, model):
+    """Return the probability of cloud, NaN where there are no data; `others` are the background."""
+    near = averaged(cloudy_share(bands, background_in(others), model), 1)
+    far = background_in([coarse(other) for other in others])
+    wide = averaged(cloudy_share(coarse(bands), far, model), 10)
+    wide = wide.repeat(6, 0).repeat(6, 1)[: near.shape[0], : near.shape[1]]
+    share = (near + np.where(np.isfinite(wide), wide, near)) / 2
+    return np.interp(share, *zip(*model.calibration, strict=True))
+
+
+def test_the_probability_is_the_forests_mean_around_a_pixel_and_further_off(region, published):
     parameters, model = MaskParameters(), published.model
     for image_id in list(region.properties)[3::16]:
         image, chosen = background_of(
@@ -112,16 +147,14 @@ def test_the_probability_is_the_forests_mean_around_a_pixel(region, published):
         )
         names = chosen.aggregate_array("system:index").getInfo()
         others = [region.reflectance(name) for name in names]
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            background = {b: np.nanmedian([x[b] for x in others], axis=0) for b in COMPARED}
-        expected = expected_mask(region.reflectance(image_id), background, model)
+        expected = expected_mask(region.reflectance(image_id), others, model)
         mask = cloud_mask(image, ee.ImageCollection(COLLECTION), parameters, published)
         got = pixels(mask.select("cloud_probability"), region.grid(image_id))
         np.testing.assert_array_equal(got >= 0, np.isfinite(expected))
         valid = got >= 0
-        # A value on a threshold may fall to either side: medians end in the last digit.
-        assert (np.abs(got - 100 * expected)[valid] > 0.51).mean() < 0.005
+        # A value on a threshold may fall to either side: medians end in the last digit. One of a
+        # coarse pixel moves all around it, by little.
+        assert (np.abs(got - 100 * expected)[valid] > 0.8).mean() < 0.005
         classes = pixels(mask.select("class"), region.grid(image_id))
         flagged = expected >= model.cutoffs["cloud"]
         assert (np.isin(classes, (1, 4)) != flagged)[valid].mean() < 0.005
@@ -152,11 +185,11 @@ def test_without_a_background_the_image_decides(region, published):
     mask = cloud_mask(image, ee.ImageCollection(COLLECTION), MaskParameters(), published)
     bands = region.reflectance(image_id)
     nothing = {name: np.full(bands["B2"].shape, np.nan) for name in COMPARED}
-    expected = expected_mask(bands, nothing, published.model)
+    expected = expected_mask(bands, [nothing], published.model)
     got = pixels(mask.select("cloud_probability"), region.grid(image_id))
     valid = got >= 0
     np.testing.assert_array_equal(valid, np.isfinite(expected))
-    assert np.abs(got - 100 * expected)[valid].max() < 0.51
+    assert np.abs(got - 100 * expected)[valid].max() < 0.55
 
 
 def test_a_scene_without_pixels_has_a_mask_without_pixels(region, published):

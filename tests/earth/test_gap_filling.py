@@ -51,21 +51,37 @@ def series(pixels, tmp_path_factory):
         yield collection
 
 
-def table(image, band, count, width):
-    columns = gap_filling.columns(image.select(band), [f"b{i:03}" for i in range(count)])
-    return np.stack(list(read(columns, width).values()))
+#: An image of the series, and the bands of the filled series.
+IMAGE = 20
+BANDS = ("value", "std", "quality", "valid", "weight")
+
+
+def columns(image, name, count):
+    return gap_filling.columns(image, [f"{name}_{i:03}" for i in range(count)])
 
 
 @pytest.fixture(scope="module")
 def filled(series, pixels):
-    width = pixels[0].shape[1]
+    """Everything about each preset in one request, since each request fits all curves again."""
     result = {}
     for preset in gap_filling.PRESETS:
-        image = gap_filling.filled_series(gap_filling.curve_of(series, PERIOD, preset))
+        curve = gap_filling.curve_of(series, PERIOD, preset)
+        image = gap_filling.filled_series(curve)
+        regular = gap_filling.regular_series(curve, dates_as_days(ASKED))
+        first = ee.Image(series.sort("system:time_start").toList(1, IMAGE).get(0))
+        one = gap_filling.filled_image(first, curve)
+        arrays = {band: (image.select(band), len(DAYS)) for band in BANDS}
+        arrays["curve"] = (curve.at(curve.observed.days).select("value"), len(DAYS))
+        arrays |= {f"regular{b}": (regular.select(b), len(ASKED)) for b in ("value", "std")}
+        parts = [columns(array, name, count) for name, (array, count) in arrays.items()]
+        gap = longest_gap(curve.observed, PERIOD).rename("gap")
+        bands = read(ee.Image.cat(*parts, one, gap), pixels[0].shape[1])
         result[preset] = {
-            band: table(image, band, len(DAYS), width)
-            for band in ("value", "std", "quality", "valid")
+            name: np.stack([v for k, v in bands.items() if k.rpartition("_")[0] == name])
+            for name in arrays
         }
+        result[preset]["image"] = {name: bands[name] for name in one.bandNames().getInfo()}
+        result[preset]["gap"] = bands["gap"]
     return result
 
 
@@ -100,7 +116,7 @@ def test_what_is_exact_comes_back(preset, filled):
 
 @pytest.mark.parametrize("preset", gap_filling.PRESETS)
 def test_few_observations_give_nothing_or_nothing_wild(preset, filled):
-    few = {band: values[:, -len(COUNTS) :] for band, values in filled[preset].items()}
+    few = {band: filled[preset][band][:, -len(COUNTS) :] for band in BANDS}
     valid = few["valid"] > 0
     assert valid[:, :3].sum(axis=0).tolist() == [0, 1, 2]
     shown = few["value"][valid]
@@ -110,12 +126,10 @@ def test_few_observations_give_nothing_or_nothing_wild(preset, filled):
         assert few["std"][:, 3].max() > 0.1
 
 
-def test_default_overlooks_residual_cloud(filled, pixels, series):
+def test_default_overlooks_residual_cloud(filled, pixels):
     """Where the curve is below the truth it is by little, though 8 % of observations are far."""
     _, season = pixels
-    curve = gap_filling.curve_of(series, PERIOD)
-    values = table(curve.at(curve.observed.days), "value", len(DAYS), pixels[0].shape[1])
-    errors = values[:, 3 : 3 + season.shape[1]] - season
+    errors = filled["default"]["curve"][:, 3 : 3 + season.shape[1]] - season
     assert np.sqrt((errors**2).mean()) < 0.055
     assert abs(errors.mean()) < 0.02
 
@@ -129,39 +143,43 @@ def test_band_holds_what_it_says(filled, pixels):
     assert (errors <= 1.645 * filled["default"]["std"][:, part][gaps]).mean() >= 0.85
 
 
-def test_regular_steps_are_the_curve(series, pixels):
-    width = pixels[0].shape[1]
-    curve = gap_filling.curve_of(series, PERIOD)
-    image = gap_filling.regular_series(curve, dates_as_days(ASKED))
+def test_what_looks_clouded_counts_less_and_is_kept(filled, pixels):
+    values, season = pixels
+    weights = filled["default"]["weight"]
+    assert ((weights > 0) == ~np.isnan(values)).all()
+    part = slice(3, 3 + season.shape[1])
+    clouded = values[:, part] - season < -0.2
+    assert (weights[:, part][clouded] < 1).mean() > 0.8
+    assert (weights[:, part][~clouded & ~np.isnan(values[:, part])] == 1).mean() > 0.95
+    assert set(filled["original"]["weight"].ravel()) == {0, 1}
+
+
+def test_regular_steps_are_the_curve(filled, pixels):
+    found = filled["default"]
     expected, std = numpy_curves.fit(DAYS, pixels[0], FIRST, AFTER).at([day(d) for d in ASKED])
     expected[:, -len(COUNTS) : -len(COUNTS) + 3] = np.nan  # fewer than three observations
-    np.testing.assert_allclose(table(image, "value", 3, width), expected, atol=1e-6)
+    np.testing.assert_allclose(found["regularvalue"], expected, atol=1e-6)
     shown = ~np.isnan(expected)
-    np.testing.assert_allclose(table(image, "std", 3, width)[shown], std[shown], atol=1e-6)
+    np.testing.assert_allclose(found["regularstd"][shown], std[shown], atol=1e-6)
 
 
 @pytest.mark.parametrize("preset", gap_filling.PRESETS)
-def test_an_image_has_the_bands_of_the_original(preset, series, filled, pixels):
-    curve = gap_filling.curve_of(series, PERIOD, preset)
-    index = 20
-    image = series.sort("system:time_start").toList(1, index).get(0)
-    bands = read(gap_filling.filled_image(ee.Image(image), curve), pixels[0].shape[1])
+def test_an_image_has_the_bands_of_the_original(preset, filled, pixels):
+    bands = filled[preset]["image"]
     assert list(bands) == ["NDVI", "NDVI_final", "quality", "std"]
-    np.testing.assert_array_equal(bands["NDVI"], pixels[0][index])
-    valid = filled[preset]["valid"][index] > 0
+    np.testing.assert_array_equal(bands["NDVI"], pixels[0][IMAGE])
+    valid = filled[preset]["valid"][IMAGE] > 0
     for band, name in (("NDVI_final", "value"), ("quality", "quality")):
-        np.testing.assert_allclose(bands[band][valid], filled[preset][name][index][valid])
+        np.testing.assert_allclose(bands[band][valid], filled[preset][name][IMAGE][valid])
         assert np.isnan(bands[band][~valid]).all()
 
 
-def test_original_is_gated_by_number_and_spread(series, filled, pixels):
+def test_original_is_gated_by_number_and_spread(filled, pixels):
     values, _ = pixels
     seen = ~np.isnan(values)
     ends = np.array([FIRST, AFTER])
     gaps = [np.diff(np.sort([*ends, *DAYS[one]])).max() for one in seen.T]
-    observed = gap_filling.curve_of(series, PERIOD).observed
-    found = read(longest_gap(observed, PERIOD).rename("gap"), values.shape[1])["gap"]
-    np.testing.assert_allclose(found, gaps)
+    np.testing.assert_allclose(filled["original"]["gap"], gaps)
     quality = filled["original"]["quality"]
     assert (quality == 10).any()
     for order in (10, 5):
@@ -169,7 +187,7 @@ def test_original_is_gated_by_number_and_spread(series, filled, pixels):
         assert not (quality == order)[:, ~allowed].any()
 
 
-def test_original_is_least_squares_with_harmonics(series, filled, pixels):
+def test_original_is_least_squares_with_harmonics(filled, pixels):
     """Against numpy's lstsq at a pixel, where its order is 10."""
     values, quality = pixels[0], filled["original"]["quality"]
     [times, columns] = np.nonzero(quality == 10)

@@ -96,9 +96,13 @@ def test_a_folder_that_holds_another_demo_is_left_alone(real, scenes):
 def test_the_series_of_a_place_is_drawn_with_what_was_rejected(real):
     _, out = real
     where = ("series", 14.5578, 45.8705, "--out", out, "--scenes", REAL_SCENES, "--json")
-    ended = verdure(*where)
+    ended = verdure(*where, "--csv", out / "series.csv")
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
+    header, *rows = (out / "series.csv").read_text().splitlines()
+    assert header == "kind,time,ndvi,std"
+    assert len(rows) == sum(len(found[name]) for name in ("observed", "rejected", "curve"))
+    assert rows == sorted(rows, key=lambda row: row.split(",")[1])
     assert [row["time"][:10] for row in found["rejected"]] == ["2015-07-31", "2015-08-20"]
     assert [row["time"][:10] for row in found["observed"]] == [
         *("2015-07-11", "2015-08-30", "2015-09-09")

@@ -1,11 +1,14 @@
 """What must hold of every deployment, held against Terraform's own plan."""
 
 import re
+from dataclasses import fields
 
 import pytest
 
 import main
 from shared.config import read_settings
+from shared.domain.archive import Asset
+from shared.domain.exports import Export
 from shared.errors import InvalidConfiguration
 from shared.messages import TOPICS
 
@@ -104,7 +107,7 @@ def test_only_the_schedule_or_the_queue_may_call_a_function(of_kind, pipeline):
 
 def test_the_ledger_is_the_only_database_that_a_function_may_use(of_kind):
     for key, grant in of_kind("google_project_iam_member.function").items():
-        if key.endswith("roles/datastore.user"):
+        if "/roles/datastore." in key:
             assert f"databases/{NAME}" in grant["condition"][0]["expression"]
 
 
@@ -184,6 +187,26 @@ def test_no_rule_touches_an_archived_generation(plan):
     assert archive["location"] in ("US", "US-CENTRAL1", "NAM4")
 
 
-def test_the_index_that_the_ledger_asks_for(plan):
-    fields = [x["field_path"] for x in plan["google_firestore_index.waiting"]["fields"]]
-    assert fields == ["run", "state", "queued_at", "export_id"]
+def test_the_indexes_that_the_ledger_asks_for(of_kind):
+    found = {
+        key: [x["field_path"] for x in index["fields"]]
+        for key, index in of_kind("google_firestore_index.ordered").items()
+    }
+    assert found == {
+        "exports": ["run", "state", "queued_at", "export_id"],
+        "assets": ["run", "state", "changed_at", "record_id"],
+    }
+
+
+def test_what_is_not_indexed_is_never_asked_for_alone(of_kind):
+    """Nor is a field that a filter or an order of the adapters names without an index."""
+    records = {"exports": Export, "assets": Asset}
+    indexes = of_kind("google_firestore_index.ordered")
+    for key in of_kind("google_firestore_field.unindexed"):
+        collection, field = key.split("/")
+        if collection in records:
+            assert field in {x.name for x in fields(records[collection])}, key
+    for collection, module in {"exports": "firestore", "assets": "firestore_assets"}.items():
+        code = (ROOT / f"shared/adapters/{module}.py").read_text()
+        ordered = [x["field_path"] for x in indexes[collection]["fields"]]
+        assert re.findall(r'order_by\("(\w+)"\)', code) == ordered[2:]

@@ -119,7 +119,7 @@ TRANSITIONS = {
     "choose": (lambda x: archive.choose(x, NOW), {State.LIVE}, State.CHOSEN),
     "start": (lambda x: archive.start(x, x.attempt, "nodata", NOW), {State.CHOSEN}, State.COPYING),
     "tombstone": (
-        lambda x: archive.tombstone(x, x.attempt, [FILE], "{}", timedelta(), NOW),
+        lambda x: archive.tombstone(x, x.attempt, [FILE], [], "{}", timedelta(), NOW),
         {State.COPYING},
         State.TOMBSTONED,
     ),
@@ -179,7 +179,7 @@ def test_no_sequence_of_transitions_gives_the_pixels_two_owners_or_none(names):
 def test_what_belongs_to_an_earlier_attempt_changes_nothing(name):
     late = {
         "start": lambda x: archive.start(x, 1, "nodata", NOW),
-        "tombstone": lambda x: archive.tombstone(x, 1, [FILE], "{}", timedelta(), NOW),
+        "tombstone": lambda x: archive.tombstone(x, 1, [FILE], [], "{}", timedelta(), NOW),
         "copy_again": lambda x: archive.copy_again(x, 1, "masks", "why", NOW),
         "restored": lambda x: archive.restored(x, 1, "b", 1, NOW),
     }

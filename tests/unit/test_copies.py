@@ -1,12 +1,14 @@
 """What is written beside a copy, and how properties survive a manifest."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pystac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pystac.validation import validate_dict
 
 from shared.domain import copies, sidecars
 from shared.domain.archive import Asset, File
@@ -38,6 +40,7 @@ RECORD = Asset(
     size_bytes=1,
     layout="nodata",
 )
+FILE = File("gs://b/a/0.json", 3, "4waSgw==", 8)
 STATISTICS = {"class_min": 0, "class_max": 4, "class_mean": 1.5, "class_count": 40}
 
 
@@ -45,6 +48,25 @@ def item():
     parts = copies.parts(DESCRIPTION, "nodata")
     files = [File(f"gs://b/{i}.tif", 9, "4waSgw==", 7) for i in range(len(parts))]
     return sidecars.item(RECORD, list(zip(parts, files, strict=True)), STATISTICS, RECORD.sensed_at)
+
+
+def test_item_and_collection_are_valid_stac():
+    """Held to the core schemas, which pystac brings; those of extensions are on the web."""
+    pytest.importorskip("jsonschema")  # of the extra `dev`
+    content = item()
+    collection = sidecars.collection("masks", [replace(RECORD, files=(FILE,))])
+    for found, kind in ((content, "Feature"), (collection, "Collection")):
+        assert validate_dict(found, kind, "1.1.0", extensions=[])
+    with pytest.raises(pystac.STACValidationError):
+        validate_dict({**content, "links": None}, "Feature", "1.1.0", extensions=[])
+
+
+def test_a_record_is_made_anew_of_its_item():
+    content = json.loads(json.dumps(item()))
+    found = sidecars.archived(content, FILE, "demo")
+    assert found.files[:-1] == tuple(File(f"gs://b/{i}.tif", 9, "4waSgw==", 7) for i in (0, 1))
+    assert sidecars.uri_of(content) == "gs://b/0.json"
+    assert replace(found, state=RECORD.state, files=(), item="", size_bytes=1) == RECORD
 
 
 def test_the_item_is_one_of_stac_with_all_that_a_restore_needs():
