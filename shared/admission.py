@@ -31,5 +31,6 @@ def release(run: Run, services: Services) -> int:
 
 
 def _offer(record: Export) -> Message:
-    kind = ImageFound if record.kind == MASK else SeasonReady
-    return kind(record.run_id, record.export_id, record.image_id, record.attempt)
+    if record.kind == MASK:
+        return ImageFound(record.run_id, record.export_id, record.image_id, record.attempt)
+    return SeasonReady(record.run_id, record.export_id, record.image_id, record.attempt)

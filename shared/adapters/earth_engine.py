@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import ee
@@ -21,7 +22,7 @@ from shared.domain.images import FoundImage
 from shared.domain.runs import CODE_VERSION, INPUTS, MAPS, MASK_ALGORITHM, Run
 from shared.earth.cloud_mask import Publication, mask_of
 from shared.earth.listing import PAGE, images_page, maps, outputs
-from shared.earth.productivity import map_of
+from shared.earth.productivity import chosen_of, map_of
 from shared.errors import (
     AccessDenied,
     NotFound,
@@ -151,8 +152,7 @@ class EarthEngineClient:
     def start_map(self, run: Run, export: Export, masks: Any = None) -> str:
         """Start the export of one map of a tile: one request."""
         self.connect()
-        known = ee.ImageCollection(run.configuration.destination) if masks is None else masks
-        task = _map_export(run, export, known)
+        task = _map_export(run, export, run.configuration.destination if masks is None else masks)
         request_id = ids.request_id(export.export_id, export.attempt)
         task.config["description"] = f"{export.image_id} {request_id}"
         operation = ee.data.exportImage(request_id, task.config)
@@ -285,12 +285,11 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
     return {**task.config, "expression": expression}
 
 
-def _map_export(run: Run, export: Export, known: ee.ImageCollection) -> ee.batch.Task:
+def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
     wanted, year = run.configuration, products.year_of(export)
     assert wanted.products is not None
-    chosen = ee.Filter.inList("system:index", list(export.inputs))
-    scenes = ee.ImageCollection(wanted.collection).filter(chosen)
-    masks = known.filter(chosen)
+    scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.collection, masks))
+    start, end = (int(datetime(x, 1, 1, tzinfo=UTC).timestamp() * 1000) for x in (year, year + 1))
     provenance = {
         "run_key": export.export_id,
         "run": run.run_id,
@@ -301,18 +300,18 @@ def _map_export(run: Run, export: Export, known: ee.ImageCollection) -> ee.batch
         "masks": len(export.inputs),
         "in_season": int(export.in_season),
         "MGRS_TILE": export.tile,
-        "system:time_start": ee.Date(f"{year}-01-01").millis(),
-        "system:time_end": ee.Date(f"{year + 1}-01-01").millis(),
+        "system:time_start": start,
+        "system:time_end": end,
     }
     crs, scale = export.grid
-    image = map_of(export.kind, run, year, scenes, masks)
+    image = map_of(export.kind, run, year, scenes, chosen)
     # Dates and flags have no mean.
     whole = [x.name for x in products.bands_of(run, export.kind, year) if x.unit in ("", "YYDOY")]
     return ee.batch.Export.image.toAsset(
         image=image.set(provenance),
         assetId=run.place_of(export),
         pyramidingPolicy={".default": "mean", **dict.fromkeys(whole, "mode")},
-        region=ee.Geometry(json.loads(export.footprint)),
+        region=json.loads(export.footprint)["coordinates"],
         crs=crs,
         crsTransform=[scale, 0, 0, 0, -scale, 0],
         maxPixels=MAX_PIXELS,

@@ -3,7 +3,7 @@
 Bands, units and scales are shared.domain.products' own; docs/science.md, "The maps".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import ee
@@ -37,6 +37,12 @@ def map_of(
     land = masks.select("class").max().mask()
     result = ee.Image.cat(*stored).updateMask(land)
     return result.set(gpp.facts(weather_of(run, products))) if kind == GPP else result
+
+
+def chosen_of(collection: ee.ImageCollection | str, image_ids: Sequence[str]) -> ee.ImageCollection:
+    """Return the images of a collection that have one of some ids."""
+    chosen = ee.Filter.inList("system:index", list(image_ids))
+    return ee.ImageCollection(collection).filter(chosen)
 
 
 def surely_clear(cloud_below: int) -> Callable[[ee.Image], ee.Image]:
