@@ -190,8 +190,7 @@ def _purpose(every: Sequence[Studied]) -> list[str]:
         "## What it is for, and what not",
         _prose("""
             For masking clouds and their shadows before time series of vegetation are made of many
-            dates. It leans towards flagging: in a time series a haze that is missed costs more
-            than a clear date that is lost.
+            dates; what a cloud missed is held to cost beside a clear pixel lost is said below.
         """),
         _prose("""
             Not for counting clouds or measuring their depth; not for a single date that matters,
