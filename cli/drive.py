@@ -13,7 +13,7 @@ from shared.services import Ledger
 #: Seconds between two looks at Earth Engine: short while slots wait to be filled, longer and
 #: longer while tasks merely run, since every look is a request.
 SHORTEST_PAUSE = 0.8
-LONGEST_PAUSE = 15.0
+LONGEST_PAUSE = 30.0
 PAUSE_GROWTH = 1.8
 
 #: Seconds without any change of the ledger after which a stack is taken for stuck.
@@ -40,7 +40,8 @@ def drive(stack: Stack, run: Run, report: Report) -> Outcome:
     current = ledger.run(run.run_id)
     if current.state is RunState.FAILED:
         return Outcome({}, current.reason)
-    pause, counts, maps, changed = SHORTEST_PAUSE, {}, {}, time.monotonic()
+    pause, rest, changed = SHORTEST_PAUSE, 0.0, time.monotonic()
+    counts, maps = {}, {}
     while True:
         stack.deliver()
         before = counts, maps
@@ -59,12 +60,13 @@ def drive(stack: Stack, run: Run, report: Report) -> Outcome:
             changed = time.monotonic()
         if time.monotonic() - changed > PATIENCE or _is_stuck(stack, counts, maps):
             return Outcome(counts, _stuck(counts, maps), maps)
+        # What a look published is delivered by now: the next look would show nothing else.
+        time.sleep(min(rest, _until_next_delivery(stack)))
         released = stack.tick("watch_exports")["released"]
         if run.configuration.archive is not None:
             stack.tick("watch_assets")
         pause = SHORTEST_PAUSE if released else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
-        if not released:
-            time.sleep(min(pause, _until_next_delivery(stack)))
+        rest = 0.0 if released else pause
 
 
 def _until_next_delivery(stack: Stack) -> float:

@@ -22,7 +22,7 @@ from emulator.graph import on_deep_stack
 from emulator.grids import DEFAULT_GRID, Array, Grid, PixelBox, pixel_positions, source_box, within
 
 TILE = 512  # pixels on a side; what is held in memory at once
-ARRAY_TILE = 64  # the same where pixels are arrays: matrices of 100 x 100 take 330 MB each
+ARRAY_TILE = 64  # the same where pixels are matrices: those of 100 x 100 take 330 MB each
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 
 
@@ -284,7 +284,8 @@ def _tree(bands: Sequence[Band]) -> Iterator[Band]:
 
 def tile_side(bands: Sequence[Band]) -> int:
     """Return the side of the tiles in which bands are computed."""
-    return ARRAY_TILE if any(band.pixel_type.dimensions for band in _tree(bands)) else TILE
+    matrices = any(band.pixel_type.dimensions > 1 for band in _tree(bands))
+    return ARRAY_TILE if matrices else TILE
 
 
 def pointwise(

@@ -69,8 +69,7 @@ def cloud_mask(
     around = _averaged(shares, NEIGHBOURHOOD)
     probability = _calibrated(_in_surroundings(_cloudy(around), image), model)
     flagged = probability.gte(model.cutoffs["cloud"])
-    thick = around.select(f"p{CLOUD}").gte(THROWS_SHADOW)
-    shading = shading_clouds(flagged.And(thick), image)
+    shading = shading_clouds(_throwing(shares, model), image)
     classes = _classes(around, flagged, shading, model)
     votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
     agreeing = [vote.eq(flagged) for vote in votes]
@@ -138,6 +137,12 @@ def _in_surroundings(share: ee.Image, image: ee.Image) -> ee.Image:
     wide = _averaged(share, SURROUNDINGS)
     wide = wide.reproject(image.select(0).projection().atScale(COARSE))
     return share.add(wide.unmask(share, False)).divide(2)
+
+
+def _throwing(shares: ee.Image, model: CloudModel) -> ee.Image:
+    """Return where clouds throw shadows, by each pixel alone: it is asked of coarse ones."""
+    cloudy = _calibrated(_cloudy(shares), model).gte(model.cutoffs["cloud"])
+    return cloudy.And(shares.select(f"p{CLOUD}").gte(THROWS_SHADOW))
 
 
 def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:

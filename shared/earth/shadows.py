@@ -49,7 +49,7 @@ def shading_clouds(clouds: ee.Image, image: ee.Image) -> ee.Image:
         pixels = distance.divide(COARSE).ceil().int()
         return what.directionalDistanceTransform(towards_sun, pixels).select("distance").mask()
 
-    outside = clouds.mask().gt(0).unmask(0, False).Not()
+    outside = image.select(0).mask().gt(0).unmask(0, False).Not()
     clouds = clouds.unmask(0, False)
     towards = found(outside, length.multiply(INSIDE)).gt(0).where(found(clouds, length).gt(0), SEEN)
 
