@@ -172,12 +172,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=128, help="pixels of the region's side")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", choices=VARIANTS, help="variant; repeatable")
     parser.add_argument("--work", type=Path, default=Path("out/productivity"))
     options = parser.parse_args()
     region = options.work / f"region-{options.seed}-{options.size}"
     write_region(region, seed=options.seed, size=options.size)
     run = options.work / f"run-{options.seed}-{options.size}"
-    scores = measure(region, run, list(VARIANTS))
+    scores = measure(region, run, options.only or list(VARIANTS))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps({"size": options.size, "seed": options.seed, **scores}, indent=1))
 

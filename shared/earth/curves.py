@@ -1,8 +1,8 @@
 """Curves through the observations of a pixel over time: what the presets of gap filling share.
 
-A series is a collection of images with `system:time_start`, whose first band is masked where nothing
-was observed. A second one, TRUST, if there is one, says how much an observation counts, above 0 to 1.
-In arrays axis 0 is the time, ordered as the series.
+A series is a collection of images with `system:time_start`, whose first band is masked where
+nothing was observed. A second one, TRUST, if there is one, says how much an observation counts,
+above 0 to 1. In arrays axis 0 is the time, ordered as the series.
 """
 
 import math

@@ -53,7 +53,8 @@ def filled_series(curve: Curve) -> ee.Image:
     An observation is the value, and `quality` -1; else quality is the curve's source: 10, 5 or 1
     harmonics, 20, or 21 for a value that few observations hold. `std` is the standard deviation
     between a clear observation and the curve. `valid` is 0 where there is neither: too few
-    observations. `weight` is how much an observation counted: its trust, less where it looks clouded.
+    observations. `weight` is how much an observation counted: its trust, less where it looks
+    clouded.
     """
     seen = curve.observed.weights
     fit = curve.at(curve.observed.days)
