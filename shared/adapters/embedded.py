@@ -172,6 +172,18 @@ class SqliteLedger:
         records = self._records("SELECT body FROM exports WHERE run = ?", run)
         return sorted(records, key=lambda x: (x.sensed_at, x.image_id))
 
+    def of_tile(self, run: str, tile: str) -> list[Export]:
+        """Return every export of a run in a tile, ordered by sensing time."""
+        return [record for record in self.exports(run) if record.tile == tile]
+
+    def is_tile_open(self, run: str, tile: str) -> bool:
+        """Tell whether an export of a run in a tile is in a state that is not final."""
+        query = (
+            "SELECT 1 FROM exports WHERE run = ? AND state IN (?, ?, ?) "
+            "AND json_extract(body, '$.tile') = ? LIMIT 1"
+        )
+        return bool(self._database.rows(query, run, State.FOUND, *IN_FLIGHT, tile))
+
     def count_by_state(self, run: str) -> dict[str, int]:
         """Return the number of exports in each state that occurs."""
         query = "SELECT state, COUNT(*) FROM exports WHERE run = ? GROUP BY state"

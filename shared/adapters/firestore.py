@@ -157,6 +157,22 @@ class FirestoreLedger:
         records = [export_from_document(x.to_dict()) for x in self._of_run(run).stream()]
         return sorted(records, key=lambda x: (x.sensed_at, x.image_id))
 
+    def of_tile(self, run: str, tile: str) -> list[Export]:
+        """Return every export of a run in a tile, ordered by sensing time."""
+        query = self._of_run(run).where(filter=FieldFilter("tile", "==", tile))
+        records = [export_from_document(x.to_dict()) for x in query.stream()]
+        return sorted(records, key=lambda x: (x.sensed_at, x.image_id))
+
+    def is_tile_open(self, run: str, tile: str) -> bool:
+        """Tell whether an export of a run in a tile is in a state that is not final."""
+        states = [str(state) for state in (State.FOUND, *IN_FLIGHT)]
+        query = (
+            self._of_run(run)
+            .where(filter=FieldFilter("tile", "==", tile))
+            .where(filter=FieldFilter("state", "in", states))
+        )
+        return bool(list(query.limit(1).stream()))
+
     def count_by_state(self, run: str) -> dict[str, int]:
         """Return the number of exports in each state that occurs."""
         of_run = self._of_run(run)
