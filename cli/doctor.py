@@ -8,6 +8,7 @@ document that is written to the ledger and removed again.
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -104,17 +105,20 @@ class Deployment:
         return read_pipeline()
 
 
-def of(settings: Settings) -> Deployment:
-    """Return the deployment that settings name, asked with the credentials at hand."""
+@contextmanager
+def opened(settings: Settings) -> Iterator[Deployment]:
+    """Yield the deployment that settings name, asked with the credentials at hand."""
     if settings.stack == "cloud":
         with credentials.needed():
-            session, _ = google.auth.default(scopes=SCOPES, quota_project_id=settings.project)
-        return Deployment(
-            settings.project,
-            settings.deployment,
-            lambda service: f"https://{service}.googleapis.com",
-            AuthorizedSession(session),
-        )
+            found, _ = google.auth.default(scopes=SCOPES, quota_project_id=settings.project)
+        with AuthorizedSession(found) as session:
+            yield Deployment(
+                settings.project,
+                settings.deployment,
+                lambda service: f"https://{service}.googleapis.com",
+                session,
+            )
+        return
     addresses = {
         name: f"http://{os.environ[variable]}"
         for name, variable in VARIABLES.items()
@@ -129,7 +133,8 @@ def of(settings: Settings) -> Deployment:
                 "PUBSUB_EMULATOR_HOST, or use --stack cloud"
             ]
         )
-    return Deployment(settings.project, "", addresses.get, local_session())
+    with local_session() as session:
+        yield Deployment(settings.project, "", addresses.get, session)
 
 
 def local_session() -> requests.Session:

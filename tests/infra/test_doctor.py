@@ -257,8 +257,9 @@ def test_no_emulator_is_an_error_that_says_which(monkeypatch):
     for variable in (*VARIABLES.values(), "EARTH_ENGINE_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("VERDURE_PROJECT", P)
-    with pytest.raises(InvalidConfiguration, match="EARTH_ENGINE_URL"):
-        doctor.of(read_settings(stack="emulators"))
+    settings = read_settings(stack="emulators")
+    with pytest.raises(InvalidConfiguration, match="EARTH_ENGINE_URL"), doctor.opened(settings):
+        pass
 
 
 def test_on_googles_emulators(firestore_and_pubsub, tmp_path, monkeypatch):
@@ -272,8 +273,8 @@ def test_on_googles_emulators(firestore_and_pubsub, tmp_path, monkeypatch):
     with launch.running(tmp_path, []) as url:
         monkeypatch.setenv("VERDURE_PROJECT", project)
         monkeypatch.setenv("EARTH_ENGINE_URL", url)
-        examined = doctor.of(read_settings(stack="emulators"))
-        found = {x.what: x for x in doctor.examine(examined)}
+        with doctor.opened(read_settings(stack="emulators")) as deployment:
+            found = {x.what: x for x in doctor.examine(deployment)}
     bad = {x for x in found if not found[x].fine}
     assert {"ledger", "queue of mask_image", "dead letters of export-finished"} <= {*found} - bad
     assert "dead letters of image-found" in bad
