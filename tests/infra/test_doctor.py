@@ -127,9 +127,7 @@ def healthy(*buckets, drive=None):
             ):
                 answers[f"GET {where}:getIamPolicy"] = policy(role, AGENT)
             topic = f"v1/{root}/topics/{NAME}-{function.topic}"
-            publishers = [
-                member(x.name) for x in pipeline.values() if function.topic in x.publishes
-            ]
+            senders = [member(x.name) for x in pipeline.values() if function.topic in x.publishes]
             answers[f"GET {topic}:getIamPolicy"] = policy("roles/pubsub.publisher", *senders)
             answers[f"POST v1/{root}/subscriptions/{dead}:pull"] = {}
             answers[f"POST v1/{root}/subscriptions/{dead}:modifyAckDeadline"] = {}
