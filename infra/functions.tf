@@ -118,7 +118,7 @@ resource "google_cloudfunctions2_function" "function" {
         secret     = secret_volumes.value
 
         versions {
-          version = "latest" # read anew at each use: a new version needs no deployment
+          version = "latest" # fetched when the file is read: a new version needs no deployment
           path    = local.drive_file
         }
       }
