@@ -94,6 +94,16 @@ run "a_function_that_only_the_yaml_knows" {
   }
 }
 
+run "a_function_whose_name_is_too_long" {
+  command = plan
+
+  variables {
+    pipeline = "tests/long-name.yaml"
+  }
+
+  expect_failures = [google_service_account.function]
+}
+
 run "the_audit_log_calls_watch_exports" {
   command = plan
 

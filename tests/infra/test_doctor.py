@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from google.cloud import pubsub_v1
+from typer.testing import CliRunner
 
 from cli import doctor
 from cli.google_emulators import VARIABLES, Pushes, free_port
+from cli.main import app
 from cli.pipeline import read_pipeline
 from emulator import launch
 from shared import models
@@ -387,3 +389,5 @@ def test_on_googles_emulators(firestore_and_pubsub, tmp_path, monkeypatch):
     assert "terraform" not in missing.mend, "no local stack is Terraform's"
     monkeypatch.setattr(pubsub, "PATIENCE", 1.0)
     assert PubSubBus(project).redrive(ImageFound.topic) == 1, "seen, not taken"
+    told = CliRunner().invoke(app, ["redrive", "--stack", "emulators"], catch_exceptions=False)
+    assert (told.exit_code, "Subscription does not exist" in told.output) == (1, True)
