@@ -233,6 +233,9 @@ class Archiver:
             return 0
         stock = self._stock(due)
         busy = _busy(self._services.ledger.in_flight(run.name))
+        # Maps whose tasks wait or run: those that begin later read the copies.
+        maps = self._services.ledger.in_flight(run.products_queue)
+        busy |= {image_id for record in maps for image_id in record.inputs}
         for record in due:
             if record.image_id not in busy:
                 with log_context(asset_id=record.asset_id):
