@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -55,14 +55,19 @@ def started(project: str) -> Iterator[None]:
     if lack := missing():
         raise EmulatorsMissing(lack)
     with ExitStack() as exits:
-        for name, variable in VARIABLES.items():
-            if variable not in os.environ:
-                exits.enter_context(_process(name, variable, project))
+        begun = [
+            exits.enter_context(_process(name, variable, project))
+            for name, variable in VARIABLES.items()
+            if variable not in os.environ
+        ]
+        for wait in begun:
+            wait()
         yield
 
 
 @contextmanager
-def _process(name: str, variable: str, project: str) -> Iterator[None]:
+def _process(name: str, variable: str, project: str) -> Iterator[Callable[[], None]]:
+    """Start an emulator, yield what waits for it to listen, and stop it after."""
     port = free_port()
     process = subprocess.Popen(
         ["gcloud", "beta", "emulators", name, "start", f"--host-port={HOST}:{port}"]
@@ -73,8 +78,7 @@ def _process(name: str, variable: str, project: str) -> Iterator[None]:
     )
     os.environ[variable] = f"{HOST}:{port}"
     try:
-        _wait_until_listening(name, port, process)
-        yield
+        yield lambda: _wait_until_listening(name, port, process)
     finally:
         del os.environ[variable]
         os.killpg(process.pid, signal.SIGTERM)

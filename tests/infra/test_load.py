@@ -283,8 +283,10 @@ def _is_done(deployment, run, load):
         return False
     if load.quota is None:
         return True
+    maps = set(deployment.counts(run.products_queue))
+    assert "FAILED" not in maps
     leaving = set(deployment.services.assets.count_by_state(run.name)) - {"ARCHIVED", "LIVE"}
-    return set(deployment.counts(run.products_queue)) == {"SUCCEEDED"} and not leaving
+    return maps == {"SUCCEEDED"} and not leaving
 
 
 def _counted(deployment, run, load):
