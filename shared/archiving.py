@@ -58,9 +58,10 @@ class Stock:
 class Archiver:
     """One pass over the assets of a run that leave, or have to."""
 
-    def __init__(self, run: Run, policy: ArchivePolicy, services: Services) -> None:
+    def __init__(self, run: Run, services: Services) -> None:
+        """Raise PermanentError for a run without an archive."""
         self._run = run
-        self._policy = policy
+        self._policy = policy_of(run)
         self._services = services
 
     @property
@@ -335,16 +336,23 @@ class Archiver:
         )
 
 
+def policy_of(run: Run) -> ArchivePolicy:
+    """Return the policy of a run's archive, or raise PermanentError if it has none."""
+    if run.configuration.archive is None:
+        raise PermanentError(f"run {run.name} has no archive")
+    return run.configuration.archive
+
+
 def note_use(run: Run, image_ids: Iterable[str], services: Services) -> int:
     """Note that a finished season has used the masks of some images, which then leave first.
 
     Returns how many masks that are live were noted for the first time. Costs a listing of the
     run's destination.
     """
-    if (policy := run.configuration.archive) is None:
+    if run.configuration.archive is None:
         return 0
     wanted, now = set(image_ids), services.now()
-    live = [x for x in Archiver(run, policy, services).candidates() if x.image_id in wanted]
+    live = [x for x in Archiver(run, services).candidates() if x.image_id in wanted]
     used = [x for record in live if (x := archive.use(record, now))]
     services.assets.add(used)
     for record in used:  # those that were on record before
@@ -376,16 +384,7 @@ def compared(
 
 def copy_problem(record: Asset, services: Services) -> str:
     """Return in what a copy is not the one that was verified, or an empty string."""
-    for file in record.files:
-        now = services.objects.stat(file.uri)
-        if now is None:
-            return f"{file.uri} does not exist"
-        if now != file:
-            return (
-                f"{file.uri} was changed: size {now.size}, crc32c {now.crc32c} and generation "
-                f"{now.generation}, verified were {file.size}, {file.crc32c}, {file.generation}"
-            )
-    return ""
+    return archive.change_of(record.files, lambda file: services.objects.stat(file.uri))
 
 
 def _busy(exports: Sequence[Export]) -> set[str]:

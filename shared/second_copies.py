@@ -23,13 +23,7 @@ def put_text(file: File, text: str, folder: str, services: Services) -> DriveFil
 
 def problem_of(record: Asset, services: Services) -> str:
     """Return in what a second copy is not the one that was made, or an empty string."""
-    for file in record.second:
-        now = services.drive.stat(file.file_id)
-        if now is None:
-            return f"{file.name} is not in Drive any more"
-        if now != file:
-            return f"{file.name} in Drive was changed: sha256 {now.sha256}, was {file.sha256}"
-    return ""
+    return archive.change_of(record.second, lambda file: services.drive.stat(file.file_id))
 
 
 def mended(record: Asset, services: Services) -> str:
