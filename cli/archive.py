@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from pathlib import Path
@@ -452,6 +452,12 @@ def _of_copy(item: dict[str, Any], run: Run, services: Services) -> Asset:
     if sidecar is None:
         raise InvalidConfiguration([f"{uri} does not exist: the copy's sidecar belongs there"])
     record = sidecars.archived(item, sidecar, run.name)
+    now = [services.objects.stat(file.uri) for file in record.files]
+    # What was brought back from Drive has another generation than its sidecar says.
+    files = [
+        x if x and x.is_like(file) else file for x, file in zip(now, record.files, strict=True)
+    ]
+    record = replace(record, files=tuple(files))
     if problem := copy_problem(record, services):
         raise InvalidConfiguration([problem])
     if services.earth_assets.describe_one(record.asset_id):

@@ -203,13 +203,10 @@ class Archiver:
             self._try_again(record, "the copy was changed while it was compared")
             return
         places = self._places(record)
-        content = sidecars.item(
-            record,
-            [(part, file) for (part, _), file in zip(places, files, strict=True)],
-            facts["statistics"],
-            self._now,
-        )
-        text = json.dumps(content)
+        parts = [(part, file) for (part, _), file in zip(places, files, strict=True)]
+        text = record.item  # of what leaves again it is as it was, in Drive too
+        if list(record.files[:-1]) != list(files):
+            text = json.dumps(sidecars.item(record, parts, facts["statistics"], self._now))
         sidecar = self._services.objects.write(
             self._sidecar(record), text.encode(), "application/geo+json"
         )

@@ -50,7 +50,7 @@ def _brought_back(file: File, second: DriveFile, services: Services) -> File:
         raise PermanentError(f"{second.name} in Drive was changed: it cannot replace {file.uri}")
     kind = "application/geo+json" if file.uri.endswith(".json") else "image/tiff"
     written = services.objects.write(file.uri, content, kind)
-    if (written.size, written.crc32c) != (file.size, file.crc32c):
+    if not written.is_like(file):
         raise PermanentError(f"{file.uri} brought back from Drive is not what was verified")
     return written
 

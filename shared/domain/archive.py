@@ -78,6 +78,10 @@ class File:
         """What tells the file from another one in its place, in words."""
         return f"size {self.size}, crc32c {self.crc32c}, generation {self.generation}"
 
+    def is_like(self, other: "File") -> bool:
+        """Tell whether another object, perhaps a later one of the name, has the same content."""
+        return (self.size, self.crc32c) == (other.size, other.crc32c)
+
 
 @dataclass(frozen=True)
 class DriveFile:
