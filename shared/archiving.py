@@ -206,7 +206,9 @@ class Archiver:
         parts = [(part, file) for (part, _), file in zip(places, files, strict=True)]
         text = record.item  # of what leaves again it is as it was, in Drive too
         if list(record.files[:-1]) != list(files):
-            text = json.dumps(sidecars.item(record, parts, facts["statistics"], self._now))
+            # Dated by the copy's start: written again after a crash, it is the same to the letter.
+            begun = record.changed_at or self._now
+            text = json.dumps(sidecars.item(record, parts, facts["statistics"], begun))
         sidecar = self._services.objects.write(
             self._sidecar(record), text.encode(), "application/geo+json"
         )

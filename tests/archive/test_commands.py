@@ -31,6 +31,7 @@ def out(start_archive, tmp_path, monkeypatch):
             yield archive
 
         monkeypatch.setattr(stacks, "start", running)
+        monkeypatch.setattr("cli.archive.PAUSE", 0.05)
         yield tmp_path
 
 
