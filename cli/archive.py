@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -15,13 +16,15 @@ import typer
 from rich.table import Table
 
 from cli import stacks
-from cli.people import errors_for_people
+from cli.people import errors_for_people, tell
 from cli.progress import bars, console
 from shared import bootstrap, second_copies
 from shared.archiving import Archiver, copy_problem, policy_of
 from shared.config import read_geometry, read_settings
 from shared.domain import archive, sidecars
 from shared.domain.archive import UNDER_WAY, Asset, State, Way
+from shared.domain.exports import Export
+from shared.domain.exports import State as ExportState
 from shared.domain.runs import Run
 from shared.errors import InvalidConfiguration
 from shared.messages import Message, QuotaReached, RestoreRequested
@@ -202,8 +205,8 @@ def restore(
             raise InvalidConfiguration([f"--way is {way!r}, expected one of {', '.join(Way)}"])
         if not (ids or region or period):
             raise InvalidConfiguration(["name what to restore: ids, --region or --period"])
-        selection = _selection(ids, region, period)
-        records = _known(opened.services.assets.of_run(opened.run.name), selection, opened.run)
+        records = _everything(opened.run, opened.services)
+        records = _known(records, _selection(ids, region, period), opened.run)
         live = [x for x in records if x.state not in (State.ARCHIVED, State.RESTORING)]
         if ids and live:
             raise InvalidConfiguration(
@@ -229,32 +232,26 @@ def list_assets(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the assets on the archive's record: state, place, and why one does not move."""
+    """List a run's masks wherever they are: state, place, and why one does not move."""
     with errors_for_people():
         services = _ledger_only(out, stack)
         chosen_run = _run(services, run)
-        records = _selected(
-            services.assets.of_run(chosen_run.name), _selection(ids, region, period)
-        )
+        records = _selected(_everything(chosen_run, services), _selection(ids, region, period))
         if original is not None:
             original.write_text(json.dumps(sidecars.original(records), indent=1))
         if as_json:
             typer.echo(json.dumps([_facts(x) for x in records], indent=1))
             return
-        rows = Table("Sensed", "Image", "State", "Read from", "MB", "Why, and what to do")
+        rows = Table("Image", "State", "Read from", "MB")
         for record in records:
-            facts = _facts(record)
-            why = f"{record.reason}; {record.next_action}" if record.reason else ""
-            rows.add_row(
-                f"{record.sensed_at:%Y-%m-%d}",
-                record.image_id,
-                record.state,
-                "\n".join(facts["places"]),
-                f"{record.size_bytes / 1e6:.1f}",
-                why,
-            )
+            there = ["asset"] * (record.state in archive.READABLE) + ["copy"] * bool(record.files)
+            size = f"{record.size_bytes / 1e6:.1f}" if record.size_bytes else ""
+            rows.add_row(record.image_id, record.state, ", ".join(there), size)
         console.print(rows)
-        console.print(_counts(services.assets.count_by_state(chosen_run.name)))
+        for record in records:
+            if record.reason:
+                tell(f"{record.image_id}: {record.reason}; {record.next_action}")
+        console.print(_counts(Counter(record.state for record in records)))
 
 
 # What the commands share.
@@ -307,6 +304,33 @@ def _run(services: Services, name: str) -> Run:
             f"--run is {name or 'not given'}; runs with an archive: {names}. A run has one if its "
             "configuration has `archive:` with a `bucket`"
         ]
+    )
+
+
+def _everything(run: Run, services: Services) -> list[Asset]:
+    """Return the archive's records, and records of the masks that never had to leave."""
+    records = services.assets.of_run(run.name)
+    versions = {record.version for record in records}
+    never_left = [
+        _live(run, export)
+        for export in services.ledger.exports(run.name)
+        if export.state is ExportState.SUCCEEDED and export.export_id not in versions
+    ]
+    return sorted([*records, *never_left], key=lambda x: (x.sensed_at, x.record_id))
+
+
+def _live(run: Run, export: Export) -> Asset:
+    """Return the record of a mask of which only the run knows: its size is not known."""
+    asset_id = f"{run.configuration.destination}/{export.image_id}"
+    return Asset(
+        record_id=archive.record_id(asset_id, export.export_id),
+        run=run.name,
+        asset_id=asset_id,
+        image_id=export.image_id,
+        version=export.export_id,
+        sensed_at=export.sensed_at,
+        description=json.dumps({"geometry": json.loads(export.footprint)}),
+        size_bytes=0,
     )
 
 
@@ -402,13 +426,13 @@ def _facts(record: Asset) -> dict[str, Any]:
         "sensed_at": record.sensed_at.isoformat(),
         "state": str(record.state),
         "places": places,
-        "size_bytes": record.size_bytes,
+        "size_bytes": record.size_bytes or None,  # not known of what never had to leave
         "reason": record.reason,
         "next_action": record.next_action,
     }
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "no asset on record"
 
 
