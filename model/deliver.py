@@ -1,6 +1,6 @@
 """Builds the models that are part of the project: `python -m model.deliver [OUT]`.
 
-Takes half an hour on two cores: each forest is learnt six times, five of them to be judged.
+Takes some ten minutes on two cores: each forest is learnt four times, three of them to be judged.
 """
 
 import json
