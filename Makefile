@@ -61,7 +61,7 @@ audit: ## Write out/sbom.json (CycloneDX) of what is deployed, and ask PyPI's ad
 	.venv/audit/bin/cyclonedx-py requirements --output-reproducible -o out/sbom.json requirements.lock
 	.venv/audit/bin/pip-audit -r requirements.lock --disable-pip --strict
 
-model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 15 minutes
+model-card: .venv/bench ## Make docs/model-card.md and its pictures anew, in some 25 minutes
 	$(if $(REAL),$(BIN)/python -m benchmarks.real_scenes out/real)
 	$(BIN)/verdure model card $(foreach folder,$(REAL) $(if $(REAL),out/real/australia),--scenes $(folder))
 
