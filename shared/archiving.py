@@ -107,11 +107,11 @@ class Archiver:
         known = {x.record_id: x for x in services.assets.of_run(run.name)}
         stock = self._stock(known.values())
         exports = self._exports(services.ledger.exports)
-        busy, used = _busy(exports), _used(exports)
+        remade, used = _remade(exports), _used(exports)
         new = [record for x in exports if (record := _record(run, x, stock))]
         all_there = [x for x in new if x.record_id not in known]
         all_there += [x for x in known.values() if stock.has(x)]
-        left = [x for x in all_there if x.image_id not in busy]
+        left = [x for x in all_there if x.image_id not in remade]
         return [archive.use(x, used.get(x.image_id)) for x in left]
 
     def start(self) -> int:
@@ -232,16 +232,18 @@ class Archiver:
         due = ledger.in_states(run.name, [State.DELETING])
         tombstoned = ledger.in_states(run.name, [State.TOMBSTONED])
         due += [x for x in tombstoned if archive.is_due(x, self._now)]
-        due = due[: self._policy.per_call]
         if not due:
             return 0
-        stock = self._stock(due)
-        busy = _busy(self._exports(self._services.ledger.in_flight))
-        for record in due:
-            if record.image_id not in busy:
-                with log_context(asset_id=record.asset_id):
-                    self._or_spare(record, lambda x: self._delete(x, stock))
-        return len(due)
+        exports = self._exports(self._services.ledger.in_flight)
+        # Maps that are being made read these; maps that begin later read the copies.
+        read = {image_id for export in exports for image_id in export.inputs}
+        busy = _remade(exports) | read
+        free = [x for x in due if x.image_id not in busy][: self._policy.per_call]
+        stock = self._stock(free)
+        for record in free:
+            with log_context(asset_id=record.asset_id):
+                self._or_spare(record, lambda x: self._delete(x, stock))
+        return len(free)
 
     def _delete(self, record: Asset, stock: Stock) -> None:
         services = self._services
@@ -377,10 +379,9 @@ def copy_problem(record: Asset, services: Services) -> str:
     return archive.change_of(record.files, lambda file: services.objects.stat(file.uri))
 
 
-def _busy(exports: Sequence[Export]) -> set[str]:
-    """Return what is being made, perhaps in place of what is there, and what maps are made of."""
-    under_way = [x for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)]
-    return {name for x in under_way for name in (x.image_id, *x.inputs)}
+def _remade(exports: Sequence[Export]) -> set[str]:
+    """Return what is being made, perhaps in place of what is there."""
+    return {x.image_id for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)}
 
 
 def _used(exports: Sequence[Export]) -> dict[str, datetime]:
