@@ -6,6 +6,9 @@ PIP_TOOLS := 7.6.2
 PIP_AUDIT := 2.10.1
 CYCLONEDX := 7.5.0
 
+# Each process of the tests starts its own emulators, Google's as well: about 2 GiB.
+TEST_PROCESSES := 4
+
 # Real scenes for the model card, where they are beside the project.
 REAL := $(wildcard ../shared/data/slovenia-s2-l1c ../shared/data/pyrenees-l1c-jp2)
 
@@ -20,7 +23,8 @@ demo: .venv/local ## Mask a synthetic region, or SCENES="FOLDER ...", and draw t
 	$(BIN)/verdure demo $(if $(OUT),--out $(OUT)) $(foreach folder,$(SCENES),--scenes $(folder))
 
 test: .venv/dev ## Run all tests; those that need Google's emulators are skipped where these are absent
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) \
+	  --dist loadfile --no-loadscope-reorder
 
 soak: .venv/dev ## Run the long proofs: many moments of a kill, many orders of messages
 	$(BIN)/python -m pytest -m soak

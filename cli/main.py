@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -203,7 +205,8 @@ def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> N
             for record in ledger.exports(queue)
         ]
         typer.echo(f"{sum(reopened)} exports queued again")
-        sent = sum(services.bus.redrive(topic) for topic in TOPICS)
+        with ThreadPoolExecutor() as pool:  # each topic is waited for, some seconds
+            sent = sum(pool.map(services.bus.redrive, TOPICS))
         typer.echo(f"{sent} dead letters sent again")
 
 
@@ -222,7 +225,8 @@ def doctor(stack: Stack = StackName.CLOUD, as_json: Json = False) -> None:
                     "`verdure status --out FOLDER` shows its runs"
                 ]
             )
-        findings = list(examination.examine(examination.of(read_settings(stack=stack))))
+        with examination.opened(read_settings(stack=stack)) as deployment:
+            findings = list(examination.examine(deployment))
         if as_json:
             typer.echo(json.dumps([asdict(x) for x in findings], indent=1))
         else:
@@ -252,11 +256,14 @@ def first_run(
         settings = read_settings(stack=stack)
         if not yes:
             typer.confirm(f"Start 15 exports of one pixel in {settings.project}?", abort=True)
-        services = bootstrap.build(settings)
-        services.earth_engine.connect()
-        scene = experiments.Scene(examination.of(settings), services.ledger, bucket, services.now())
-        for answer in experiments.ask(scene):
-            typer.echo(f"{answer.name}: {answer.sentence}")
+        with (
+            closing(bootstrap.build(settings)) as services,
+            examination.opened(settings) as deployment,
+        ):
+            services.earth_engine.connect()
+            scene = experiments.Scene(deployment, services.ledger, bucket, services.now())
+            for answer in experiments.ask(scene):
+                typer.echo(f"{answer.name}: {answer.sentence}")
 
 
 def _print_findings(findings: list[examination.Finding]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from shared import reading
 from shared.domain.exports import Export
 from shared.domain.runs import Run
+from shared.earth.masks import collection
 from shared.handler import on_message
 from shared.messages import SeasonReady
 from shared.services import Services
@@ -13,12 +14,14 @@ from shared.starting import start_export
 
 
 def _archived(run: Run, record: Export, services: Services) -> Any:
-    """Return the masks wherever they are, of a run that has an archive; else None."""
+    """Return a map's masks wherever they are, of a run that has an archive; else None."""
     wanted = run.configuration
     if wanted.archive is None:
         return None
     footprint = json.loads(record.footprint)
-    return reading.masks(run, services, footprint, wanted.first_instant, wanted.last_instant)
+    places = reading.places(run, services, footprint, wanted.first_instant, wanted.last_instant)
+    # Its own only: those of other tiles may leave before the task begins, and it would fail.
+    return collection([x for x in places if x.image_id in record.inputs])
 
 
 @on_message(SeasonReady)

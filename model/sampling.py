@@ -263,9 +263,14 @@ def _keep(values: dict[str, Array], path: Path) -> None:
     draft.replace(path)
 
 
+def _load(path: Path) -> dict[str, Array]:
+    with np.load(path) as kept:
+        return dict(kept)
+
+
 def _read(scene: Scene, blocks: list[Block], choice: Choice) -> Samples:
     """Return an image's pixels from the files of its blocks."""
-    parts = [np.load(block.file) for block in blocks if block.scene == scene]
+    parts = [_load(block.file) for block in blocks if block.scene == scene]
     features = np.concatenate([part["features"] for part in parts]).astype(float)
     classes = np.concatenate([part["classes"] for part in parts])
     if not len(classes):

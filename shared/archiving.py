@@ -58,9 +58,10 @@ class Stock:
 class Archiver:
     """One pass over the assets of a run that leave, or have to."""
 
-    def __init__(self, run: Run, policy: ArchivePolicy, services: Services) -> None:
+    def __init__(self, run: Run, services: Services) -> None:
+        """Raise PermanentError for a run without an archive."""
         self._run = run
-        self._policy = policy
+        self._policy = policy_of(run)
         self._services = services
 
     @property
@@ -206,13 +207,12 @@ class Archiver:
             self._try_again(record, "the copy was changed while it was compared")
             return
         places = self._places(record)
-        content = sidecars.item(
-            record,
-            [(part, file) for (part, _), file in zip(places, files, strict=True)],
-            facts["statistics"],
-            self._now,
-        )
-        text = json.dumps(content)
+        parts = [(part, file) for (part, _), file in zip(places, files, strict=True)]
+        text = record.item  # of what leaves again it is as it was, in Drive too
+        if list(record.files[:-1]) != list(files):
+            # Dated by the copy's start: written again after a crash, it is the same to the letter.
+            begun = record.changed_at or self._now
+            text = json.dumps(sidecars.item(record, parts, facts["statistics"], begun))
         sidecar = self._services.objects.write(
             self._sidecar(record), text.encode(), "application/geo+json"
         )
@@ -343,6 +343,13 @@ class Archiver:
         )
 
 
+def policy_of(run: Run) -> ArchivePolicy:
+    """Return the policy of a run's archive, or raise PermanentError if it has none."""
+    if run.configuration.archive is None:
+        raise PermanentError(f"run {run.name} has no archive")
+    return run.configuration.archive
+
+
 def compared(
     wanted: Sequence[Copy], services: Services
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -367,16 +374,7 @@ def compared(
 
 def copy_problem(record: Asset, services: Services) -> str:
     """Return in what a copy is not the one that was verified, or an empty string."""
-    for file in record.files:
-        now = services.objects.stat(file.uri)
-        if now is None:
-            return f"{file.uri} does not exist"
-        if now != file:
-            return (
-                f"{file.uri} was changed: size {now.size}, crc32c {now.crc32c} and generation "
-                f"{now.generation}, verified were {file.size}, {file.crc32c}, {file.generation}"
-            )
-    return ""
+    return archive.change_of(record.files, lambda file: services.objects.stat(file.uri))
 
 
 def _busy(exports: Sequence[Export]) -> set[str]:

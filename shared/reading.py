@@ -7,6 +7,7 @@ from typing import Any
 
 import shapely
 
+from shared.domain import archive
 from shared.domain.archive import READABLE, Asset, Way
 from shared.domain.copies import encoded
 from shared.domain.exports import Export, State
@@ -78,7 +79,8 @@ def _is_later(one: Export, other: Export) -> bool:
 
 def _place(record: Asset) -> Place:
     description = json.loads(record.description)
-    if record.state in READABLE:
+    # Who reads may do it when the undo window of a verified copy is over.
+    if record.state in READABLE and record.state is not archive.State.TOMBSTONED:
         lost = record.way in (Way.INGEST, Way.COG) and _loses(description)
         return Place(record.asset_id, record.image_id, description if lost else None, lost=lost)
     uris = tuple(file.uri for file in record.files[:-1])

@@ -277,3 +277,8 @@ class Services:
     earth_assets: EarthAssets
     objects: Objects
     drive: Drive
+
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+        for service in (self.earth_engine, self.objects, self.drive):
+            service.close()

@@ -12,6 +12,7 @@ import google.auth
 import google.oauth2.credentials
 import google_auth_httplib2
 import httplib2
+from google.auth.exceptions import GoogleAuthError, RefreshError
 from googleapiclient import discovery, http
 from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.errors import HttpError
@@ -49,10 +50,22 @@ def _translated(call: Callable[..., T]) -> Callable[..., T]:
             return call(self, name, *args)
         except HttpError as error:
             raise self.meaning_of(name, error) from error
+        except GoogleAuthError as error:
+            is_refused = isinstance(error, RefreshError) and not error.retryable
+            kind = AccessDenied if is_refused else Unavailable
+            raise kind(f"{name}: Drive: the account's credentials: {error}") from error
         except (OSError, httplib2.HttpLib2Error) as error:
             raise Unavailable(f"{name}: Drive did not answer: {error}") from error
 
     return wrapper
+
+
+class _Pieces(http.MediaIoBaseUpload):  # type: ignore[misc]
+    """Content in pieces of bytes: a stream is at its end when the client sends a piece again."""
+
+    def has_stream(self) -> bool:
+        """Have the client ask for bytes."""
+        return False
 
 
 class GoogleDrive:
@@ -91,9 +104,7 @@ class GoogleDrive:
         for file in self._of_name(name, folder):
             if file.sha256 == checksum:
                 return file
-        media = http.MediaIoBaseUpload(
-            io.BytesIO(content), "application/octet-stream", chunksize=CHUNK, resumable=True
-        )
+        media = _Pieces(io.BytesIO(content), "application/octet-stream", CHUNK, resumable=True)
         request = self._client.files().create(
             body={"name": name, "parents": [folder]},
             media_body=media,

@@ -10,7 +10,7 @@ from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import MASK, Export
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-5"
+MASK_ALGORITHM = "mask-6"
 
 #: Version of the project (pyproject.toml), which says what code made a mask.
 CODE_VERSION = "0.1.0"

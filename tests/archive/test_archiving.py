@@ -62,7 +62,7 @@ def test_what_a_finished_season_has_used_leaves_first(start_archive):
         )
         archive.services.ledger.add([season, estimate])
         use_quota(archive, 81)  # of 100, down to 60: all would leave, in this order
-        _, chosen = Archiver(run, POLICY, archive.services).plan()
+        _, chosen = Archiver(run, archive.services).plan()
         assert [x.image_id for x in chosen] == [names[1], names[0], names[2]]
         use_quota(archive, None)
 

@@ -60,11 +60,17 @@ def end(task: ee.batch.Task, seconds: float = 30) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def ee_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """An emulator of a small region that all tests share; the client is connected to it."""
+    """An emulator of a small region that all tests share."""
     region = write_region(tmp_path_factory.mktemp("region"), images=REGION_IMAGES, size=REGION_SIZE)
     running = start(tmp_path_factory.mktemp("emulator"), "--scenes", str(region.parent))
     yield running
     running.kill()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _connected(ee_emulator: Running) -> None:
+    """The client is connected to it; tests of other folders connect it elsewhere."""
+    connect(ee_emulator.url)
 
 
 @pytest.fixture

@@ -12,8 +12,14 @@ from .conftest import INFRA, ROOT
 
 #: Service → section of the table, and the classes of shared/adapters that make its calls.
 ADAPTERS = {
-    "ledger": ("firestore", {"firestore": "FirestoreLedger"}),
-    "assets": ("firestore", {"firestore_assets": "FirestoreAssets"}),
+    "ledger": (
+        "firestore",
+        {"firestore": "FirestoreLedger", "firestore_records": "FirestoreRecords"},
+    ),
+    "assets": (
+        "firestore",
+        {"firestore_assets": "FirestoreAssets", "firestore_records": "FirestoreRecords"},
+    ),
     "bus": ("pubsub", {"pubsub": "PubSubBus"}),
     "drive": ("drive", {"drive": "GoogleDrive"}),
     "objects": ("storage", {"storage": "CloudObjects"}),
@@ -43,6 +49,7 @@ def names_in(node):
     return attributes | {x.id for x in ast.walk(node) if isinstance(x, ast.Name)}
 
 
+@cache
 def imported(tree):
     """Return name → module of shared/ that acts, for what a file imports of such modules."""
     found = {}
@@ -194,6 +201,12 @@ def test_who_only_reads_may_not_write(function, writer, reader):
 def test_only_who_publishes_may_publish(function):
     publishes = ("bus", "publish") in used_services(function)
     assert publishes == bool(PIPELINE[function].get("publishes"))
+
+
+@pytest.mark.parametrize("function", PIPELINE)
+def test_only_who_uses_drive_may_get_its_credentials(function):
+    uses = any(service == "drive" for service, _ in used_services(function))
+    assert uses == PIPELINE[function].get("drive", False)
 
 
 def test_topics_that_are_published_are_those_of_the_code():
