@@ -107,11 +107,11 @@ class Archiver:
         known = {x.record_id: x for x in services.assets.of_run(run.name)}
         stock = self._stock(known.values())
         exports = self._exports(services.ledger.exports)
-        remade, used = _remade(exports), _used(exports)
+        busy, used = _busy(exports), _used(exports)
         new = [record for x in exports if (record := _record(run, x, stock))]
         all_there = [x for x in new if x.record_id not in known]
         all_there += [x for x in known.values() if stock.has(x)]
-        left = [x for x in all_there if x.image_id not in remade]
+        left = [x for x in all_there if x.image_id not in busy]
         return [archive.use(x, used.get(x.image_id)) for x in left]
 
     def start(self) -> int:
@@ -234,10 +234,8 @@ class Archiver:
         due += [x for x in tombstoned if archive.is_due(x, self._now)]
         if not due:
             return 0
-        exports = self._exports(self._services.ledger.in_flight)
-        # Maps that are being made read these; maps that begin later read the copies.
-        read = {image_id for export in exports for image_id in export.inputs}
-        busy = _remade(exports) | read
+        under_way = self._exports(self._services.ledger.in_flight)
+        busy = _busy(under_way) | _being_read(under_way)
         free = [x for x in due if x.image_id not in busy][: self._policy.per_call]
         stock = self._stock(free)
         for record in free:
@@ -278,7 +276,8 @@ class Archiver:
 
     def _exports(self, of_queue: Callable[[str], Sequence[Export]]) -> list[Export]:
         """Return exports of masks and maps."""
-        return [export for queue in self._run.queues for export in of_queue(queue)]
+        queues = (self._run.name, self._run.products_queue)  # maps of earlier versions count too
+        return [export for queue in queues for export in of_queue(queue)]
 
     def _stock(self, records: Iterable[Asset]) -> Stock:
         """List the run's collections, and the folders of what was imported."""
@@ -379,9 +378,14 @@ def copy_problem(record: Asset, services: Services) -> str:
     return archive.change_of(record.files, lambda file: services.objects.stat(file.uri))
 
 
-def _remade(exports: Sequence[Export]) -> set[str]:
+def _busy(exports: Sequence[Export]) -> set[str]:
     """Return what is being made, perhaps in place of what is there."""
     return {x.image_id for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)}
+
+
+def _being_read(in_flight: Sequence[Export]) -> set[str]:
+    """Return the images whose masks maps are being made of."""
+    return {image_id for x in in_flight if x.kind != MASK for image_id in x.inputs}
 
 
 def _used(exports: Sequence[Export]) -> dict[str, datetime]:
