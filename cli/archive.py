@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from pathlib import Path
@@ -15,13 +16,15 @@ import typer
 from rich.table import Table
 
 from cli import stacks
-from cli.people import errors_for_people
+from cli.people import errors_for_people, tell
 from cli.progress import bars, console
 from shared import bootstrap, second_copies
-from shared.archiving import Archiver, copy_problem
+from shared.archiving import Archiver, copy_problem, policy_of
 from shared.config import read_geometry, read_settings
 from shared.domain import archive, sidecars
-from shared.domain.archive import UNDER_WAY, ArchivePolicy, Asset, State, Way
+from shared.domain.archive import UNDER_WAY, Asset, State, Way
+from shared.domain.exports import Export
+from shared.domain.exports import State as ExportState
 from shared.domain.runs import Run
 from shared.errors import InvalidConfiguration
 from shared.messages import Message, QuotaReached, RestoreRequested
@@ -72,10 +75,10 @@ class Selection:
 @app.command()
 def plan(out: Out = Path("out/demo"), stack: Stack = "embedded", run: Name = "") -> None:
     """Show the quota, and what would leave now; nothing is changed."""
-    with errors_for_people(), _opened(out, stack) as opened:
-        chosen_run, policy = _run(opened.services, run)
-        quota, chosen = Archiver(chosen_run, policy, opened.services).plan()
-        under_way = opened.services.assets.count_by_state(chosen_run.name)
+    with _opened(out, stack, run) as opened:
+        quota, chosen = Archiver(opened.run, opened.services).plan()
+        under_way = opened.services.assets.count_by_state(opened.run.name)
+        policy = policy_of(opened.run)
         typer.echo(
             f"assets {quota.assets} of {quota.max_assets}, "
             f"{quota.bytes / 1e9:.2f} of {quota.max_bytes / 1e9:.0f} GB; "
@@ -101,16 +104,14 @@ def run_archive(
     ] = False,
 ) -> None:
     """Archive what has to leave, or the assets that are named, until nothing is under way."""
-    with errors_for_people(), _opened(out, stack) as opened:
-        chosen_run, policy = _run(opened.services, run)
-        services = opened.services
+    with _opened(out, stack, run) as opened:
         if again:
-            _forgive(chosen_run, services)
+            _forgive(opened.run, opened.services)
         if ids or region or period:
-            archiver = Archiver(chosen_run, policy, services)
+            archiver = Archiver(opened.run, opened.services)
             selection = _selection(ids, region, period)
-            archiver.take(_known(archiver.candidates(), selection, chosen_run))
-        _follow(opened, chosen_run, [QuotaReached(chosen_run.run_id)], "Assets archived")
+            archiver.take(_known(archiver.candidates(), selection, opened.run))
+        _follow(opened, [QuotaReached(opened.run.run_id)], "Assets archived")
 
 
 @app.command()
@@ -124,9 +125,8 @@ def verify(
     ] = False,
 ) -> None:
     """Check that every copy is still the one that was verified; exit 1 if one is not."""
-    with errors_for_people(), _opened(out, stack) as opened:
-        chosen_run, _ = _run(opened.services, run)
-        records = [x for x in opened.services.assets.of_run(chosen_run.name) if x.files]
+    with _opened(out, stack, run) as opened:
+        records = [x for x in opened.services.assets.of_run(opened.run.name) if x.files]
         records = _selected(records, _selection(ids, "", ""))
         problems = 0
         for record in records:
@@ -157,12 +157,10 @@ def undo(
     run: Name = "",
 ) -> None:
     """Keep assets that are leaving, as long as they are not deleted."""
-    with errors_for_people(), _opened(out, stack) as opened:
-        chosen_run, _ = _run(opened.services, run)
+    with _opened(out, stack, run) as opened:
         ledger = opened.services.assets
-        records = _known(
-            ledger.of_run(chosen_run.name), _selection(ids, region, period), chosen_run
-        )
+        selection = _selection(ids, region, period)
+        records = _known(ledger.of_run(opened.run.name), selection, opened.run)
         kept = [
             ledger.change(x.record_id, lambda y: archive.undo(y, datetime.now(UTC)))
             for x in records
@@ -186,9 +184,8 @@ def import_assets(
     run: Name = "",
 ) -> None:
     """Take assets on record that no run of ours made, so that they can leave and come back."""
-    with errors_for_people(), _opened(out, stack) as opened:
-        chosen_run, _ = _run(opened.services, run)
-        records = _imported(source, chosen_run, opened.services)
+    with _opened(out, stack, run) as opened:
+        records = _imported(source, opened.run, opened.services)
         added = opened.services.assets.add(records)
         typer.echo(f"{added} assets on record, {len(records) - added} were already")
 
@@ -203,28 +200,24 @@ def restore(
     run: Name = "",
 ) -> None:
     """Bring archived assets back into Earth Engine."""
-    with errors_for_people(), _opened(out, stack) as opened:
-        chosen_run, policy = _run(opened.services, run)
+    with _opened(out, stack, run) as opened:
         if way and way not in list(Way):
             raise InvalidConfiguration([f"--way is {way!r}, expected one of {', '.join(Way)}"])
         if not (ids or region or period):
             raise InvalidConfiguration(["name what to restore: ids, --region or --period"])
-        records = _known(
-            opened.services.assets.of_run(chosen_run.name),
-            _selection(ids, region, period),
-            chosen_run,
-        )
+        records = _everything(opened.run, opened.services)
+        records = _known(records, _selection(ids, region, period), opened.run)
         live = [x for x in records if x.state not in (State.ARCHIVED, State.RESTORING)]
         if ids and live:
             raise InvalidConfiguration(
                 [f"{x.image_id} is {x.state}: nothing to restore" for x in live]
             )
         wanted = tuple(x.record_id for x in records if x.state is State.ARCHIVED)
-        if (way or policy.restore) == Way.VIRTUAL:
+        if (way or policy_of(opened.run).restore) == Way.VIRTUAL:
             typer.echo(f"{len(wanted)} assets are read from their files; nothing to do")
             return
-        message = RestoreRequested(chosen_run.run_id, wanted, way)
-        _follow(opened, chosen_run, [message], "Assets restored")
+        message = RestoreRequested(opened.run.run_id, wanted, way)
+        _follow(opened, [message], "Assets restored")
 
 
 def list_assets(
@@ -239,32 +232,26 @@ def list_assets(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the assets on the archive's record: state, place, and why one does not move."""
+    """List a run's masks wherever they are: state, place, and why one does not move."""
     with errors_for_people():
         services = _ledger_only(out, stack)
-        chosen_run, _ = _run(services, run)
-        records = _selected(
-            services.assets.of_run(chosen_run.name), _selection(ids, region, period)
-        )
+        chosen_run = _run(services, run)
+        records = _selected(_everything(chosen_run, services), _selection(ids, region, period))
         if original is not None:
             original.write_text(json.dumps(sidecars.original(records), indent=1))
         if as_json:
             typer.echo(json.dumps([_facts(x) for x in records], indent=1))
             return
-        rows = Table("Sensed", "Image", "State", "Read from", "MB", "Why, and what to do")
+        rows = Table("Image", "State", "Read from", "MB")
         for record in records:
-            facts = _facts(record)
-            why = f"{record.reason}; {record.next_action}" if record.reason else ""
-            rows.add_row(
-                f"{record.sensed_at:%Y-%m-%d}",
-                record.image_id,
-                record.state,
-                "\n".join(facts["places"]),
-                f"{record.size_bytes / 1e6:.1f}",
-                why,
-            )
+            there = ["asset"] * (record.state in archive.READABLE) + ["copy"] * bool(record.files)
+            size = f"{record.size_bytes / 1e6:.1f}" if record.size_bytes else ""
+            rows.add_row(record.image_id, record.state, ", ".join(there), size)
         console.print(rows)
-        console.print(_counts(services.assets.count_by_state(chosen_run.name)))
+        for record in records:
+            if record.reason:
+                tell(f"{record.image_id}: {record.reason}; {record.next_action}")
+        console.print(_counts(Counter(record.state for record in records)))
 
 
 # What the commands share.
@@ -272,20 +259,24 @@ def list_assets(
 
 @dataclass
 class Opened:
-    """A stack that a command works with; `stack` is None in the cloud, where functions run."""
+    """A stack and the run that a command is about; the functions of the cloud are no stack."""
 
     services: Services
+    run: Run
     stack: stacks.Stack | None
 
 
 @contextmanager
-def _opened(out: Path, stack: str) -> Iterator[Opened]:
-    if stack == "cloud":
-        yield Opened(bootstrap.build(read_settings(stack="cloud")), None)
-        return
-    _ledger_only(out, stack)
-    with stacks.start(stack, out, []) as running:
-        yield Opened(running.services, running)
+def _opened(out: Path, stack: str, run: str) -> Iterator[Opened]:
+    """Open a stack; what goes wrong is said in a person's words."""
+    with errors_for_people():
+        services = _ledger_only(out, stack)
+        chosen = _run(services, run)
+        if stack == "cloud":
+            yield Opened(services, chosen, None)
+            return
+        with stacks.start(stack, out, []) as running:
+            yield Opened(running.services, chosen, running)
 
 
 def _ledger_only(out: Path, stack: str) -> Services:
@@ -301,18 +292,45 @@ def _ledger_only(out: Path, stack: str) -> Services:
     return bootstrap.build(Settings(stack, PROJECT, out))
 
 
-def _run(services: Services, name: str) -> tuple[Run, ArchivePolicy]:
-    """Return the run that is meant, and its archive; say which there are if it is not clear."""
+def _run(services: Services, name: str) -> Run:
+    """Return the run that is meant, which has an archive; say which there are if unclear."""
     with_archive = [x for x in services.ledger.active_runs() if x.configuration.archive]
     found = [x for x in with_archive if not name or x.name == name]
-    if len(found) == 1 and (policy := found[0].configuration.archive):
-        return found[0], policy
+    if len(found) == 1:
+        return found[0]
     names = ", ".join(x.name for x in with_archive) or "none"
     raise InvalidConfiguration(
         [
             f"--run is {name or 'not given'}; runs with an archive: {names}. A run has one if its "
             "configuration has `archive:` with a `bucket`"
         ]
+    )
+
+
+def _everything(run: Run, services: Services) -> list[Asset]:
+    """Return the archive's records, and records of the masks that never had to leave."""
+    records = services.assets.of_run(run.name)
+    versions = {record.version for record in records}
+    never_left = [
+        _live(run, export)
+        for export in services.ledger.exports(run.name)
+        if export.state is ExportState.SUCCEEDED and export.export_id not in versions
+    ]
+    return sorted([*records, *never_left], key=lambda x: (x.sensed_at, x.record_id))
+
+
+def _live(run: Run, export: Export) -> Asset:
+    """Return the record of a mask of which only the run knows: its size is not known."""
+    asset_id = f"{run.configuration.destination}/{export.image_id}"
+    return Asset(
+        record_id=archive.record_id(asset_id, export.export_id),
+        run=run.name,
+        asset_id=asset_id,
+        image_id=export.image_id,
+        version=export.export_id,
+        sensed_at=export.sensed_at,
+        description=json.dumps({"geometry": json.loads(export.footprint)}),
+        size_bytes=0,
     )
 
 
@@ -367,7 +385,7 @@ def _forgive(run: Run, services: Services) -> None:
         services.assets.change(record.record_id, lambda x: archive.forgive(x, datetime.now(UTC)))
 
 
-def _follow(opened: Opened, run: Run, messages: Sequence[Message], title: str) -> None:
+def _follow(opened: Opened, messages: Sequence[Message], title: str) -> None:
     """Publish messages, and on a local stack play the scheduler until nothing is under way."""
     opened.services.bus.publish(messages)
     if opened.stack is None:
@@ -378,17 +396,17 @@ def _follow(opened: Opened, run: Run, messages: Sequence[Message], title: str) -
         task = progress.add_task(title, total=None)
         while True:
             opened.stack.deliver()
-            counts = opened.services.assets.count_by_state(run.name)
+            counts = opened.services.assets.count_by_state(opened.run.name)
             busy = sum(counts.get(state, 0) for state in UNDER_WAY)
             total = sum(counts.values())
             progress.update(task, total=total, completed=total - busy)
-            if not busy or _only_waiting(opened.services, run):
+            if not busy or _only_waiting(opened.services, opened.run):
                 break
             if time.monotonic() > deadline:
                 raise InvalidConfiguration([f"nothing more happens: {_counts(counts)}"])
             time.sleep(PAUSE)
             opened.stack.tick("watch_assets")
-    typer.echo(_counts(opened.services.assets.count_by_state(run.name)))
+    typer.echo(_counts(opened.services.assets.count_by_state(opened.run.name)))
 
 
 def _only_waiting(services: Services, run: Run) -> bool:
@@ -408,13 +426,13 @@ def _facts(record: Asset) -> dict[str, Any]:
         "sensed_at": record.sensed_at.isoformat(),
         "state": str(record.state),
         "places": places,
-        "size_bytes": record.size_bytes,
+        "size_bytes": record.size_bytes or None,  # not known of what never had to leave
         "reason": record.reason,
         "next_action": record.next_action,
     }
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "no asset on record"
 
 
@@ -458,6 +476,12 @@ def _of_copy(item: dict[str, Any], run: Run, services: Services) -> Asset:
     if sidecar is None:
         raise InvalidConfiguration([f"{uri} does not exist: the copy's sidecar belongs there"])
     record = sidecars.archived(item, sidecar, run.name)
+    now = [services.objects.stat(file.uri) for file in record.files]
+    # What was brought back from Drive has another generation than its sidecar says.
+    files = [
+        x if x and x.is_like(file) else file for x, file in zip(now, record.files, strict=True)
+    ]
+    record = replace(record, files=tuple(files))
     if problem := copy_problem(record, services):
         raise InvalidConfiguration([problem])
     if services.earth_assets.describe_one(record.asset_id):

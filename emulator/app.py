@@ -21,6 +21,7 @@ from emulator.faults import Faults
 from emulator.ingest.ingestion import Ingestion
 from emulator.rest import drive, storage
 from emulator.rest.api import Api
+from emulator.rest.breaking import knowing_its_cycle
 from emulator.rest.request_log import RequestLog
 from emulator.rest.server import Call, Method, Server
 from emulator.rest.storage import beside
@@ -125,7 +126,7 @@ class Emulator:
         files = drive.Drive(options.data, options.drive_bytes, self._faults)
         objects = storage.Storage(buckets, self._faults)
         app = beside(server.app, objects.app, storage.PREFIXES)
-        self.app: ASGIApp = beside(app, files.app, drive.PREFIXES)
+        self.app: ASGIApp = knowing_its_cycle(beside(app, files.app, drive.PREFIXES))
 
     def start(self) -> str:
         """Start the workers; return what is served, in a few words."""

@@ -9,12 +9,7 @@ from shared.services import Services
 @on_message(QuotaReached)
 def archive_assets(message: QuotaReached, message_id: str, services: Services) -> None:
     """Take every asset that leaves one step further; those that wait for Earth Engine stay."""
-    run = services.ledger.run(message.run_id)
-    policy = run.configuration.archive
-    if policy is None:
-        logger.info("nothing to do: the run has no archive")
-        return
-    archiver = Archiver(run, policy, services)
+    archiver = Archiver(services.ledger.run(message.run_id), services)
     counts = {
         "chosen": archiver.choose(),
         "started": archiver.start(),

@@ -9,12 +9,7 @@ from shared.services import Services
 @on_message(RestoreRequested)
 def restore_asset(message: RestoreRequested, message_id: str, services: Services) -> None:
     """Record what is wanted, and take everything that comes back one step further."""
-    run = services.ledger.run(message.run_id)
-    policy = run.configuration.archive
-    if policy is None:
-        logger.info("nothing to do: the run has no archive")
-        return
-    restorer = Restorer(run, policy, services)
+    restorer = Restorer(services.ledger.run(message.run_id), services)
     logger.info(
         "%s",
         {

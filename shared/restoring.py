@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from shared import second_copies
-from shared.archiving import BATCH, compared, copy_problem
+from shared.archiving import BATCH, compared, copy_problem, policy_of
 from shared.domain import archive, copies
-from shared.domain.archive import LEAVING, ArchivePolicy, Asset, State, Way
+from shared.domain.archive import LEAVING, Asset, State, Way
 from shared.domain.copies import WITH_MASKS
 from shared.domain.exports import Failure
 from shared.domain.failures import classify
@@ -26,9 +26,10 @@ TELL = "mend the cause that the reason names, then verdure restore again"
 class Restorer:
     """One pass over the assets of a run that are wanted back."""
 
-    def __init__(self, run: Run, policy: ArchivePolicy, services: Services) -> None:
+    def __init__(self, run: Run, services: Services) -> None:
+        """Raise PermanentError for a run without an archive."""
         self._run = run
-        self._policy = policy
+        self._policy = policy_of(run)
         self._services = services
 
     def request(self, record_ids: Sequence[str], way: str) -> int:

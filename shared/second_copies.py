@@ -23,13 +23,7 @@ def put_text(file: File, text: str, folder: str, services: Services) -> DriveFil
 
 def problem_of(record: Asset, services: Services) -> str:
     """Return in what a second copy is not the one that was made, or an empty string."""
-    for file in record.second:
-        now = services.drive.stat(file.file_id)
-        if now is None:
-            return f"{file.name} is not in Drive any more"
-        if now != file:
-            return f"{file.name} in Drive was changed: sha256 {now.sha256}, was {file.sha256}"
-    return ""
+    return archive.change_of(record.second, lambda file: services.drive.stat(file.file_id))
 
 
 def mended(record: Asset, services: Services) -> str:
@@ -56,7 +50,7 @@ def _brought_back(file: File, second: DriveFile, services: Services) -> File:
         raise PermanentError(f"{second.name} in Drive was changed: it cannot replace {file.uri}")
     kind = "application/geo+json" if file.uri.endswith(".json") else "image/tiff"
     written = services.objects.write(file.uri, content, kind)
-    if (written.size, written.crc32c) != (file.size, file.crc32c):
+    if not written.is_like(file):
         raise PermanentError(f"{file.uri} brought back from Drive is not what was verified")
     return written
 

@@ -275,7 +275,13 @@ def never() -> Filter:
 
 @algorithm("Filter.notNull")
 def not_null(names: Sequence[str]) -> Filter:
-    return Filter(lambda a, b: all(property_of(a, name) is not None for name in names))
+    def rows(images: StoredCollection) -> np.ndarray | None:
+        columns = [images.column(name) for name in names]
+        if not columns or any(column is None for column in columns):
+            return None
+        return np.logical_and.reduce([column == column for column in columns])  # NaN is null
+
+    return Filter(lambda a, b: all(property_of(a, name) is not None for name in names), rows)
 
 
 @algorithm("Filter.hasGeometry")

@@ -25,8 +25,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from emulator.errors import EarthEngineError
 from emulator.exports.destinations import DRAFTS, DRIVE_NAME
 from emulator.faults import Faults
+from emulator.rest.breaking import with_faults
 
 PREFIXES = ("/drive/v3/", "/upload/drive/v3/")
 #: The methods that there are, for faults.
@@ -71,6 +73,7 @@ class Drive:
         self._max_bytes = max_bytes
         self._faults = faults
         self._uploads: dict[str, tuple[Request, dict[str, Any], bytes]] = {}
+        self._complete: dict[str, Path] = {}  # by upload, as their sessions know them
         file = "/drive/v3/files/{id}"
         upload = "/upload/drive/v3/files"
         self.app = Starlette(
@@ -86,16 +89,12 @@ class Drive:
 
     def _told(self, method: str, answer: Callable[[Request, bytes], Response]) -> Any:
         async def endpoint(request: Request) -> Response:
-            for fault in self._faults.of_request(f"drive.{method}"):
-                if fault.error:
-                    error = fault.error
-                    return DriveError(error.code, fault.kind, error.message).response
             try:
                 return await run_in_threadpool(answer, request, await request.body())
             except DriveError as error:
                 return error.response
 
-        return endpoint
+        return with_faults(self._faults, f"drive.{method}", endpoint, _refusal)
 
     def _about(self, request: Request, _: bytes) -> Response:
         if "fields" not in request.query_params:
@@ -142,6 +141,8 @@ class Drive:
 
     def _continue(self, request: Request, body: bytes) -> Response:
         upload = request.query_params.get("upload_id", "")
+        if upload in self._complete:  # its answer was lost
+            return JSONResponse(self._resource(self._complete[upload]))
         if upload not in self._uploads:
             raise DriveError(404, "notFound", f"Upload not found: {upload}.")
         first, metadata, before = self._uploads[upload]
@@ -152,9 +153,10 @@ class Drive:
             headers = {"range": f"bytes=0-{len(content) - 1}"} if content else {}
             return Response(status_code=RESUME_INCOMPLETE, headers=headers)
         del self._uploads[upload]
-        return self._insert(first, metadata, content)
+        self._complete[upload] = self._insert(first, metadata, content)
+        return JSONResponse(self._resource(self._complete[upload]))
 
-    def _insert(self, request: Request, metadata: dict[str, Any], content: bytes) -> Response:
+    def _insert(self, request: Request, metadata: dict[str, Any], content: bytes) -> Path:
         folder = self._check_space(request, metadata, len(content))
         name = metadata.get("name", "Untitled")
         if not DRIVE_NAME.fullmatch(name):
@@ -168,7 +170,7 @@ class Drive:
         draft.write_bytes(content)
         folder.mkdir(parents=True, exist_ok=True)
         draft.replace(path)
-        return JSONResponse(self._resource(path))
+        return path
 
     def _check_space(self, request: Request, metadata: dict[str, Any], size: int) -> Path:
         folder = self._folder((metadata.get("parents") or ["root"])[0], request)
@@ -217,6 +219,10 @@ class Drive:
             "sha256Checksum": hashlib.sha256(content).hexdigest(),
             "trashed": False,
         }
+
+
+def _refusal(error: EarthEngineError, reason: str) -> Response:
+    return DriveError(error.code, reason, error.message).response
 
 
 def _name(path: Path) -> str:

@@ -16,13 +16,14 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from emulator import clock
 from emulator.errors import EarthEngineError, NotImplementedByEmulator, internal_error
 from emulator.faults import Faults
 from emulator.graph import on_deep_stack
 from emulator.registry import INT64_MAX, INT64_MIN
+from emulator.rest.breaking import drop
 from emulator.rest.field_mask import masked
 from emulator.rest.method_override import with_method_override
 from emulator.rest.request_log import RequestLog
@@ -40,12 +41,8 @@ COMPUTE_SECONDS = 300.0
 SHALLOW = 1000
 #: Digits, with a sign, that an integer of 64 bits may have.
 MAX_DIGITS = 20
-#: What nginx logs when it closes a connection without an answer.
-NO_RESPONSE = 444
 #: Listings that may be answered again, as stale ones.
 MAX_EARLIER = 1000
-#: Where a request's scope keeps what the connection's end takes.
-CYCLE = "emulator.cycle"
 #: Half of a character beyond 16 bits, as JSON's escape or as bytes.
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 #: Evaluations at once: they are CPU-bound, more of them would only share the cores.
@@ -109,7 +106,7 @@ class Server:
         verbs = ["GET", "POST", "PATCH", "PUT", "DELETE"]
         routes = [Route(m.path, self._endpoint(m), methods=[m.verb]) for m in methods]
         routes.append(Route(rest.path, self._endpoint(rest), methods=verbs))
-        self.app: ASGIApp = with_method_override(_knowing_its_cycle(Starlette(routes=routes)))
+        self.app: ASGIApp = with_method_override(Starlette(routes=routes))
 
     def _endpoint(self, method: Method) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -128,7 +125,7 @@ class Server:
         if slow := faults.get("slow"):
             await asyncio.sleep(slow.seconds)  # really: it is the client that waits
         if "drop_before" in faults:
-            return await _drop(request)
+            return await drop(request)
         for fault in found:
             if fault.error:
                 return _failure(fault.error)
@@ -136,7 +133,7 @@ class Server:
             response = await self._earlier_answer(method, request, stale.seconds)
         else:
             response = await self._answer(method, request)
-        return await _drop(request) if "drop_after" in faults else response
+        return await drop(request) if "drop_after" in faults else response
 
     async def _earlier_answer(self, method: Method, request: Request, seconds: float) -> Response:
         """Answer as the same request was answered at most so many seconds ago."""
@@ -177,21 +174,6 @@ class Server:
                     f"{name}. This emulator serves project {self._project}.",
                     403,
                 )
-
-
-def _knowing_its_cycle(app: ASGIApp) -> ASGIApp:
-    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[CYCLE] = getattr(send, "__self__", None)
-        await app(scope, receive, send)
-
-    return outermost
-
-
-async def _drop(request: Request) -> Response:
-    """Close the connection, which ASGI has no word for but uvicorn's cycle can."""
-    request.scope[CYCLE].transport.close()
-    await asyncio.sleep(0)  # the cycle learns of it, and writes no answer
-    return Response(status_code=NO_RESPONSE)
 
 
 def _respond(method: Method, call: Call) -> Response:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from emulator.assets.buckets import Buckets, generation
 from emulator.errors import EarthEngineError
 from emulator.faults import Faults
+from emulator.rest.breaking import with_faults
 
 PREFIXES = ("/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/")
 MULTIPART, MEDIA = "multipart", "media"
@@ -62,15 +63,12 @@ class Storage:
 
     def _told(self, method: str, answer: Callable[[Request, bytes], Response]) -> Any:
         async def endpoint(request: Request) -> Response:
-            for fault in self._faults.of_request(f"storage.{method}"):
-                if fault.error:
-                    return _error(fault.error.code, fault.error.message, fault.kind)
             try:
                 return await run_in_threadpool(answer, request, await request.body())
             except EarthEngineError as error:
                 return _error(error.code, error.message)
 
-        return endpoint
+        return with_faults(self._faults, f"storage.{method}", endpoint, _refusal)
 
     def _bucket(self, request: Request, _: bytes) -> Response:
         name = request.path_params["bucket"]
@@ -166,6 +164,10 @@ def _resource(bucket: str, name: str, path: Path) -> dict[str, Any]:
 
 def _crc32c(content: bytes) -> str:
     return base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
+
+
+def _refusal(error: EarthEngineError, reason: str) -> Response:
+    return _error(error.code, error.message, reason)
 
 
 def _error(status: int, message: str, reason: str = "invalid") -> Response:

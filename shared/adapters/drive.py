@@ -60,6 +60,14 @@ def _translated(call: Callable[..., T]) -> Callable[..., T]:
     return wrapper
 
 
+class _Pieces(http.MediaIoBaseUpload):  # type: ignore[misc]
+    """Content in pieces of bytes: a stream is at its end when the client sends a piece again."""
+
+    def has_stream(self) -> bool:
+        """Have the client ask for bytes."""
+        return False
+
+
 class GoogleDrive:
     """Drive (see shared.services.Drive); `url` is an emulator's, `user` a file with a user's OAuth.
 
@@ -96,9 +104,7 @@ class GoogleDrive:
         for file in self._of_name(name, folder):
             if file.sha256 == checksum:
                 return file
-        media = http.MediaIoBaseUpload(
-            io.BytesIO(content), "application/octet-stream", chunksize=CHUNK, resumable=True
-        )
+        media = _Pieces(io.BytesIO(content), "application/octet-stream", CHUNK, resumable=True)
         request = self._client.files().create(
             body={"name": name, "parents": [folder]},
             media_body=media,

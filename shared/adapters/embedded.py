@@ -6,18 +6,18 @@ Write-ahead logging keeps what a statement returned from, whatever ends the proc
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Generic
 
-from shared.adapters.records import export_from_json, run_from_json, to_json
+from shared.adapters.records import EXPORTS, Kind, Record, run_from_json, to_json
 from shared.domain.exports import IN_FLIGHT, Export, State
 from shared.domain.runs import Run, RunState
 from shared.errors import NotFound
 from shared.messages import Message, encode
-from shared.services import Transition
 
 # The triggers count every written row: the ledger's own log of what it costs.
 _SCHEMA = """
@@ -26,25 +26,30 @@ PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 10000;
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, name TEXT, state TEXT, body TEXT);
-CREATE TABLE IF NOT EXISTS exports (
-    export_id TEXT PRIMARY KEY, run TEXT, state TEXT, queued_at TEXT, body TEXT);
-CREATE INDEX IF NOT EXISTS by_state ON exports (run, state, queued_at, export_id);
 CREATE TABLE IF NOT EXISTS writes (records TEXT PRIMARY KEY, count INTEGER);
-INSERT OR IGNORE INTO writes VALUES ('runs', 0), ('exports', 0);
+INSERT OR IGNORE INTO writes VALUES ('runs', 0);
 CREATE TRIGGER IF NOT EXISTS run_added AFTER INSERT ON runs
     BEGIN UPDATE writes SET count = count + 1 WHERE records = 'runs'; END;
 CREATE TRIGGER IF NOT EXISTS run_changed AFTER UPDATE ON runs
     BEGIN UPDATE writes SET count = count + 1 WHERE records = 'runs'; END;
-CREATE TRIGGER IF NOT EXISTS export_added AFTER INSERT ON exports
-    BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
-CREATE TRIGGER IF NOT EXISTS export_changed AFTER UPDATE ON exports
-    BEGIN UPDATE writes SET count = count + 1 WHERE records = 'exports'; END;
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS messages (
     message_id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT, data BLOB, published_at TEXT,
     deliveries INTEGER DEFAULT 0, not_before REAL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS dead_letters (
     message_id INTEGER PRIMARY KEY, topic TEXT, data BLOB, reason TEXT);
+"""
+
+#: A table of records; its name, key and time are those of its kind.
+_RECORDS = """
+CREATE TABLE IF NOT EXISTS {name} (
+    {key} TEXT PRIMARY KEY, run TEXT, state TEXT, {since} TEXT, body TEXT);
+CREATE INDEX IF NOT EXISTS {name}_by_state ON {name} (run, state, {since}, {key});
+INSERT OR IGNORE INTO writes VALUES ('{name}', 0);
+CREATE TRIGGER IF NOT EXISTS {name}_added AFTER INSERT ON {name}
+    BEGIN UPDATE writes SET count = count + 1 WHERE records = '{name}'; END;
+CREATE TRIGGER IF NOT EXISTS {name}_changed AFTER UPDATE ON {name}
+    BEGIN UPDATE writes SET count = count + 1 WHERE records = '{name}'; END;
 """
 
 
@@ -84,11 +89,70 @@ class Database:
         self._connection.close()
 
 
-class SqliteLedger:
+class SqliteRecords(Generic[Record]):
+    """The records of one kind in a table of their own."""
+
+    def __init__(self, database: Database, kind: Kind[Record]) -> None:
+        self._database = database
+        self._kind: Kind[Record] = kind
+        database.define(self._sql(_RECORDS))
+
+    def add(self, records: Sequence[Record]) -> int:
+        """Keep the records whose ids are new, and return how many were."""
+        rows = [self._row(record) for record in records]
+        with self._database.transaction() as connection:
+            query = self._sql("INSERT OR IGNORE INTO {name} VALUES (?, ?, ?, ?, ?)")
+            return connection.executemany(query, rows).rowcount
+
+    def get(self, record_ids: Iterable[str]) -> dict[str, Record]:
+        """Return the records of the ids that exist."""
+        where = "WHERE {key} IN (SELECT value FROM json_each(?))"
+        found = self._select(where, json.dumps(list(record_ids)))
+        return {self._kind.key_of(record): record for record in found}
+
+    def change(
+        self, record_id: str, transition: Callable[[Record], Record | None]
+    ) -> Record | None:
+        """Apply a transition to a record in one transaction."""
+        with self._database.transaction() as connection:
+            query = self._sql("SELECT body FROM {name} WHERE {key} = ?")
+            row = connection.execute(query, (record_id,)).fetchone()
+            if row is None:
+                raise NotFound(f"{record_id} is not among the {self._kind.name} of the ledger")
+            changed = transition(self._kind.from_json(row[0]))
+            if changed is not None:
+                _, _, *values = self._row(changed)
+                query = "UPDATE {name} SET state = ?, {since} = ?, body = ? WHERE {key} = ?"
+                connection.execute(self._sql(query), (*values, record_id))
+            return changed
+
+    def count_by_state(self, run: str) -> dict[str, int]:
+        """Return the number of records in each state that occurs."""
+        query = self._sql("SELECT state, COUNT(*) FROM {name} WHERE run = ? GROUP BY state")
+        return {state: int(count) for state, count in self._database.rows(query, run)}
+
+    def _select(self, where: str, *values: object) -> list[Record]:
+        rows = self._database.rows(self._sql("SELECT body FROM {name} {where}", where), *values)
+        return [self._kind.from_json(body) for (body,) in rows]
+
+    def _row(self, record: Record) -> tuple[str, ...]:
+        kind = self._kind
+        since = kind.since_of(record)
+        text = _text(since) if since else ""
+        return kind.key_of(record), record.run, record.state, text, to_json(record)
+
+    def _sql(self, text: str, where: str = "") -> str:
+        """Return SQL with the names of the records' table and columns."""
+        kind = self._kind
+        where = where.format(key=kind.key)
+        return text.format(name=kind.name, key=kind.key, since=kind.since, where=where)
+
+
+class SqliteLedger(SqliteRecords[Export]):
     """The ledger of the embedded stack (see shared.services.Ledger)."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database, EXPORTS)
 
     def add_run(self, run: Run) -> None:
         """Make this version of a run the ACTIVE one, and its other versions SUPERSEDED."""
@@ -118,49 +182,17 @@ class SqliteLedger:
         with self._database.transaction() as connection:
             _put_run(connection, run)
 
-    def add(self, records: Sequence[Export]) -> int:
-        """Record the exports whose ids are new, and return how many were."""
-        rows = [(x.export_id, x.run, x.state, _text(x.queued_at), to_json(x)) for x in records]
-        with self._database.transaction() as connection:
-            cursor = connection.executemany(
-                "INSERT OR IGNORE INTO exports VALUES (?, ?, ?, ?, ?)", rows
-            )
-            return cursor.rowcount
-
-    def get(self, export_ids: Iterable[str]) -> dict[str, Export]:
-        """Return the records of the ids that exist."""
-        query = "SELECT body FROM exports WHERE export_id IN (SELECT value FROM json_each(?))"
-        found = self._records(query, json.dumps(list(export_ids)))
-        return {record.export_id: record for record in found}
-
-    def change(self, export_id: str, transition: Transition) -> Export | None:
-        """Apply a transition to a record in one transaction."""
-        with self._database.transaction() as connection:
-            row = connection.execute(
-                "SELECT body FROM exports WHERE export_id = ?", (export_id,)
-            ).fetchone()
-            if row is None:
-                raise NotFound(f"export {export_id} is not in the ledger")
-            changed = transition(export_from_json(row[0]))
-            if changed is not None:
-                connection.execute(
-                    "UPDATE exports SET state = ?, queued_at = ?, body = ? WHERE export_id = ?",
-                    (changed.state, _text(changed.queued_at), to_json(changed), export_id),
-                )
-            return changed
-
     def waiting(self, run: str, now: datetime, limit: int) -> list[Export]:
         """Return FOUND exports whose time has come, oldest first."""
-        return self._records(
-            "SELECT body FROM exports WHERE run = ? AND state = ? AND queued_at <= ? "
-            "ORDER BY queued_at, export_id LIMIT ?",
+        return self._select(
+            "WHERE run = ? AND state = ? AND queued_at <= ? ORDER BY queued_at, export_id LIMIT ?",
             *(run, State.FOUND, _text(now), limit),
         )
 
     def in_flight(self, run: str) -> list[Export]:
         """Return the exports in state CLAIMED or STARTED."""
-        query = "SELECT body FROM exports WHERE run = ? AND state IN (?, ?) ORDER BY queued_at"
-        return self._records(query, run, *IN_FLIGHT)
+        where = "WHERE run = ? AND state IN (?, ?) ORDER BY queued_at"
+        return self._select(where, run, *IN_FLIGHT)
 
     def count_in_flight(self, run: str) -> int:
         """Return how many exports are in state CLAIMED or STARTED."""
@@ -169,7 +201,7 @@ class SqliteLedger:
 
     def exports(self, run: str) -> list[Export]:
         """Return every export of a run, ordered by sensing time."""
-        records = self._records("SELECT body FROM exports WHERE run = ?", run)
+        records = self._select("WHERE run = ?", run)
         return sorted(records, key=lambda x: (x.sensed_at, x.image_id))
 
     def of_tile(self, run: str, tile: str) -> list[Export]:
@@ -184,11 +216,6 @@ class SqliteLedger:
         )
         return bool(self._database.rows(query, run, State.FOUND, *IN_FLIGHT, tile))
 
-    def count_by_state(self, run: str) -> dict[str, int]:
-        """Return the number of exports in each state that occurs."""
-        query = "SELECT state, COUNT(*) FROM exports WHERE run = ? GROUP BY state"
-        return {state: int(count) for state, count in self._database.rows(query, run)}
-
     def settings(self) -> dict[str, str]:
         """Return what was found out about the service: JSON by name."""
         return dict(self._database.rows("SELECT name, value FROM settings ORDER BY name"))  # type: ignore[arg-type]
@@ -201,9 +228,6 @@ class SqliteLedger:
     def writes(self) -> dict[str, int]:
         """Return how often records of each kind were written: the ledger's own log."""
         return {kind: int(n) for kind, n in self._database.rows("SELECT * FROM writes")}
-
-    def _records(self, query: str, *values: object) -> list[Export]:
-        return [export_from_json(body) for (body,) in self._database.rows(query, *values)]
 
 
 @dataclass(frozen=True)

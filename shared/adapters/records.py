@@ -1,13 +1,50 @@
-"""Exports and runs as plain documents, the same for every ledger."""
+"""Exports, assets and runs as plain documents, the same for every ledger."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from shared.domain import archive, exports
 from shared.domain.archive import Asset
 from shared.domain.exports import Export
 from shared.domain.runs import Run
+
+Record = TypeVar("Record", Export, Asset)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Record]):
+    """Records that a ledger keeps by id, run and state; `key` and `since` are names of fields."""
+
+    of: type[Record]
+    name: str  # of the table or collection
+    key: str  # the id
+    since: str  # the time by which records in a state are ordered
+    states: type[StrEnum]
+
+    def key_of(self, record: Record) -> str:
+        """Return a record's id."""
+        return str(getattr(record, self.key))
+
+    def since_of(self, record: Record) -> datetime | None:
+        """Return the time by which records in a state are ordered."""
+        moment: datetime | None = getattr(record, self.since)
+        return moment
+
+    def from_json(self, text: str) -> Record:
+        """Return the record that `to_json` wrote."""
+        return msgspec.json.decode(text, type=self.of)
+
+    def from_document(self, document: dict[str, Any]) -> Record:
+        """Return the record that `to_document` wrote; times may be of a store's own subclass."""
+        return msgspec.convert({name: _plain(x) for name, x in document.items()}, self.of)
+
+
+EXPORTS = Kind(Export, "exports", "export_id", "queued_at", exports.State)
+ASSETS = Kind(Asset, "assets", "record_id", "changed_at", archive.State)
 
 
 def to_json(record: Export | Run | Asset) -> str:
@@ -15,35 +52,15 @@ def to_json(record: Export | Run | Asset) -> str:
     return msgspec.json.encode(record).decode()
 
 
-def export_from_json(text: str) -> Export:
-    """Return the export that `to_json` wrote."""
-    return msgspec.json.decode(text, type=Export)
-
-
 def run_from_json(text: str) -> Run:
     """Return the run that `to_json` wrote."""
     return msgspec.json.decode(text, type=Run)
-
-
-def asset_from_json(text: str) -> Asset:
-    """Return the asset that `to_json` wrote."""
-    return msgspec.json.decode(text, type=Asset)
 
 
 def to_document(record: Export | Asset) -> dict[str, Any]:
     """Return a record as a document of a store that keeps times as times."""
     document: dict[str, Any] = msgspec.to_builtins(record, builtin_types=(datetime,))
     return document
-
-
-def export_from_document(document: dict[str, Any]) -> Export:
-    """Return the export that `to_document` wrote; its times may be of a store's own subclass."""
-    return msgspec.convert({name: _plain(value) for name, value in document.items()}, Export)
-
-
-def asset_from_document(document: dict[str, Any]) -> Asset:
-    """Return the asset that `to_document` wrote."""
-    return msgspec.convert({name: _plain(value) for name, value in document.items()}, Asset)
 
 
 def _plain(value: Any) -> Any:

@@ -12,10 +12,11 @@ is nothing to do: the message came twice, late, or somebody else was faster.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, TypeVar
 
 from shared.domain import ids
 
@@ -67,6 +68,20 @@ class File:
     crc32c: str
     generation: int
 
+    @property
+    def place(self) -> str:
+        """Where the file is, in words."""
+        return self.uri
+
+    @property
+    def identity(self) -> str:
+        """What tells the file from another one in its place, in words."""
+        return f"size {self.size}, crc32c {self.crc32c}, generation {self.generation}"
+
+    def is_like(self, other: "File") -> bool:
+        """Tell whether another object, perhaps a later one of the name, has the same content."""
+        return (self.size, self.crc32c) == (other.size, other.crc32c)
+
 
 @dataclass(frozen=True)
 class DriveFile:
@@ -76,6 +91,30 @@ class DriveFile:
     name: str
     size: int  # bytes
     sha256: str
+
+    @property
+    def place(self) -> str:
+        """Where the file is, in words."""
+        return f"{self.name} in Drive"
+
+    @property
+    def identity(self) -> str:
+        """What tells the file from another one in its place, in words."""
+        return f"size {self.size}, sha256 {self.sha256}"
+
+
+AnyFile = TypeVar("AnyFile", File, DriveFile)
+
+
+def change_of(files: Sequence[AnyFile], stat: Callable[[AnyFile], AnyFile | None]) -> str:
+    """Return in what files are not as on record, by what each is now; or an empty string."""
+    for file in files:
+        now = stat(file)
+        if now is None:
+            return f"{file.place} does not exist"
+        if now != file:
+            return f"{file.place} was changed: {now.identity}; verified were {file.identity}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +290,17 @@ def _is_old(asset: Asset, policy: ArchivePolicy, now: datetime) -> bool:
 
 # Transitions.
 
+_NO_REASON: dict[str, Any] = {"reason": "", "next_action": ""}
+
+
+def _step(
+    record: Asset, states: Collection[State], of_attempt: int | None = None, **changes: Any
+) -> Asset | None:
+    """Return the record changed, if it is in one of the states and in the attempt, if given."""
+    if record.state not in states or of_attempt not in (None, record.attempt):
+        return None
+    return replace(record, **changes)
+
 
 def choose(record: Asset, now: datetime) -> Asset | None:
     """Mark a live asset as leaving."""
@@ -261,9 +311,8 @@ def choose(record: Asset, now: datetime) -> Asset | None:
 
 def start(record: Asset, attempt: int, layout: str, now: datetime) -> Asset | None:
     """Note that Earth Engine copies the asset, or that its earlier copy is to be verified."""
-    if record.state is not State.CHOSEN or attempt != record.attempt:
-        return None
-    return replace(record, state=State.COPYING, layout=layout, changed_at=now)
+    chosen = [State.CHOSEN]
+    return _step(record, chosen, attempt, state=State.COPYING, layout=layout, changed_at=now)
 
 
 def tombstone(
@@ -276,26 +325,25 @@ def tombstone(
     now: datetime,
 ) -> Asset | None:
     """Note that the copy is verified; the asset may be deleted when the undo window is over."""
-    if record.state is not State.COPYING or attempt != record.attempt:
-        return None
-    return replace(
+    return _step(
         record,
+        [State.COPYING],
+        attempt,
         state=State.TOMBSTONED,
         files=tuple(files),
         second=tuple(second),
         item=item,
         delete_after=now + after,
-        reason="",
-        next_action="",
         changed_at=now,
+        **_NO_REASON,
     )
 
 
 def doom(record: Asset, now: datetime) -> Asset | None:
     """Take the asset for deletion: from here on, undoing means restoring."""
-    if record.state is not State.TOMBSTONED or not is_due(record, now):
+    if not is_due(record, now):
         return None
-    return replace(record, state=State.DELETING, changed_at=now)
+    return _step(record, [State.TOMBSTONED], state=State.DELETING, changed_at=now)
 
 
 def is_due(record: Asset, now: datetime) -> bool:
@@ -305,18 +353,16 @@ def is_due(record: Asset, now: datetime) -> bool:
 
 def bury(record: Asset, now: datetime) -> Asset | None:
     """Note that Earth Engine has the asset no more."""
-    if record.state is not State.DELETING:
-        return None
-    return replace(
+    return _step(
         record,
+        [State.DELETING],
         state=State.ARCHIVED,
         delete_after=None,
         failures=0,
-        reason="",
-        next_action="",
         way="",
         read_at=None,
         changed_at=now,
+        **_NO_REASON,
     )
 
 
@@ -324,26 +370,32 @@ def copy_again(
     record: Asset, attempt: int, layout: str, reason: str, now: datetime
 ) -> Asset | None:
     """Have a copy made anew, under a new request id, because this one will not do."""
-    if record.state is not State.COPYING or attempt != record.attempt:
-        return None
-    return replace(
+    return _step(
         record,
+        [State.COPYING],
+        attempt,
         state=State.CHOSEN,
-        attempt=attempt + 1,
-        failures=record.failures + 1,
         layout=layout,
         files=(),
-        reason=reason,
-        changed_at=now,
+        **_failed(record, reason, now),
     )
+
+
+def _failed(record: Asset, reason: str, now: datetime) -> dict[str, Any]:
+    """Return what changes when an attempt has failed and another one follows."""
+    return {
+        "attempt": record.attempt + 1,
+        "failures": record.failures + 1,
+        "reason": reason,
+        "changed_at": now,
+    }
 
 
 def spare(record: Asset, reason: str, next_action: str, now: datetime) -> Asset | None:
     """Leave the asset where it is, for good or until a person has mended the cause."""
-    if record.state not in LEAVING:
-        return None
-    return replace(
+    return _step(
         record,
+        LEAVING,
         state=State.LIVE,
         attempt=record.attempt + 1,
         failures=0,
@@ -359,63 +411,66 @@ def spare(record: Asset, reason: str, next_action: str, now: datetime) -> Asset 
 
 def note(record: Asset, reason: str, next_action: str) -> Asset | None:
     """Say why an asset that is under way does not move on; it is tried again."""
-    if record.state not in UNDER_WAY or record.reason == reason:
+    return _told(record, UNDER_WAY, reason, next_action)
+
+
+def deplore(record: Asset, reason: str, next_action: str) -> Asset | None:
+    """Say what is wrong with an archived asset's copy."""
+    return _told(record, [State.ARCHIVED], reason, next_action)
+
+
+def _told(record: Asset, states: Collection[State], reason: str, next_action: str) -> Asset | None:
+    if record.reason == reason:
         return None
-    return replace(record, reason=reason, next_action=next_action)
+    return _step(record, states, reason=reason, next_action=next_action)
 
 
 def undo(record: Asset, now: datetime) -> Asset | None:
     """Keep an asset that was leaving; a verified copy stays as one."""
-    if record.state not in REVERSIBLE:
-        return None
-    return replace(
+    return _step(
         record,
+        REVERSIBLE,
         state=State.LIVE,
         attempt=record.attempt + 1,
         delete_after=None,
-        reason="",
-        next_action="",
         read_at=now,
         changed_at=now,
+        **_NO_REASON,
     )
 
 
 def forgive(record: Asset, now: datetime) -> Asset | None:
     """Let an asset be chosen again whose copy had failed, because a person mended the cause."""
-    if record.state is not State.LIVE or not record.reason:
+    if not record.reason:
         return None
-    return replace(record, reason="", next_action="", failures=0, changed_at=now)
+    return _step(record, [State.LIVE], failures=0, changed_at=now, **_NO_REASON)
 
 
-def use(record: Asset, now: datetime) -> Asset | None:
-    """Note that a finished season has used the asset: it leaves before others."""
-    if record.used_at is not None:
-        return None
-    return replace(record, used_at=now)
+def use(record: Asset, when: datetime | None) -> Asset:
+    """Note when a finished season has used the asset, which then leaves before others."""
+    return replace(record, used_at=when)
 
 
 def request(record: Asset, way: str, now: datetime) -> Asset | None:
     """Ask for an archived asset back."""
-    if record.state is not State.ARCHIVED:
-        return None
-    return replace(
+    return _step(
         record,
+        [State.ARCHIVED],
         state=State.RESTORING,
         way=way,
         operation="",
         attempt=record.attempt + 1,
         failures=0,
-        reason="",
-        next_action="",
         changed_at=now,
+        **_NO_REASON,
     )
 
 
 def begin_restore(record: Asset, attempt: int, operation: str, now: datetime) -> Asset | None:
     """Note the task, or the asset, that brings the pixels back."""
-    if record.state is not State.RESTORING or attempt != record.attempt or record.operation:
+    if record.operation:
         return None
-    return replace(record, operation=operation, changed_at=now)
+    return _step(record, [State.RESTORING], attempt, operation=operation, changed_at=now)
 
 
 def restored(record: Asset, attempt: int, updated: str, size: int, now: datetime) -> Asset | None:
@@ -423,26 +478,19 @@ def restored(record: Asset, attempt: int, updated: str, size: int, now: datetime
 
     The description stays the original's, but for the time at which Earth Engine has it from.
     """
-    if record.state is not State.RESTORING or attempt != record.attempt:
-        return None
-    return replace(
+    return _step(
         record,
+        [State.RESTORING],
+        attempt,
         state=State.LIVE,
         description=json.dumps({**json.loads(record.description), "updateTime": updated}),
         size_bytes=size,
         operation="",
         failures=0,
-        reason="",
         read_at=now,
         changed_at=now,
+        **_NO_REASON,
     )
-
-
-def deplore(record: Asset, reason: str, next_action: str) -> Asset | None:
-    """Say what is wrong with an archived asset's copy."""
-    if record.state is not State.ARCHIVED or record.reason == reason:
-        return None
-    return replace(record, reason=reason, next_action=next_action)
 
 
 def mend(record: Asset, files: Sequence[File]) -> Asset | None:
@@ -454,26 +502,18 @@ def mend(record: Asset, files: Sequence[File]) -> Asset | None:
 
 def restore_again(record: Asset, attempt: int, reason: str, now: datetime) -> Asset | None:
     """Have a restore started anew, under a new request id."""
-    if record.state is not State.RESTORING or attempt != record.attempt:
-        return None
-    return replace(
-        record,
-        attempt=attempt + 1,
-        failures=record.failures + 1,
-        operation="",
-        reason=reason,
-        changed_at=now,
-    )
+    again = _failed(record, reason, now)
+    return _step(record, [State.RESTORING], attempt, operation="", **again)
 
 
 def leave_archived(
     record: Asset, attempt: int, reason: str, next_action: str, now: datetime
 ) -> Asset | None:
     """Give a restore up: the asset stays readable from its copy."""
-    if record.state is not State.RESTORING or attempt != record.attempt:
-        return None
-    return replace(
+    return _step(
         record,
+        [State.RESTORING],
+        attempt,
         state=State.ARCHIVED,
         operation="",
         way="",

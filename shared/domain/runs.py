@@ -10,7 +10,7 @@ from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import MASK, Export
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-5"
+MASK_ALGORITHM = "mask-6"
 
 #: Version of the project (pyproject.toml), which says what code made a mask.
 CODE_VERSION = "0.1.0"
@@ -175,14 +175,16 @@ class Run:
     @property
     def queues(self) -> tuple[str, ...]:
         """Under what the ledger keeps the run's exports; masks come first."""
-        return (
-            (self.name,)
-            if self.configuration.products is None
-            else (
-                self.name,
-                self.products_queue,
-            )
-        )
+        if self.configuration.products is None:
+            return (self.name,)
+        return (self.name, self.products_queue)
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The image collections that the run writes to, that of masks first."""
+        products = self.configuration.products
+        kinds = (MASK, *(products.maps if products is not None else ()))
+        return tuple(self.collection_of(kind) for kind in kinds)
 
     def collection_of(self, kind: str) -> str:
         """Return the image collection that outputs of a kind are written to."""

@@ -12,6 +12,7 @@ from typing import Any
 from shared.domain.archive import Asset, File, State
 from shared.domain.copies import WITH_NODATA, Part, milliseconds
 from shared.domain.outputs import STAC_VERSION, bounding_box
+from shared.domain.runs import CODE_VERSION
 
 EXTENSIONS = [
     f"https://stac-extensions.github.io/{name}/v{version}/schema.json"
@@ -46,7 +47,7 @@ def item(
     properties = {
         "datetime": _rfc3339(record.sensed_at),
         "created": _rfc3339(now),
-        "processing:software": {"verdure": record.version},
+        "processing:software": {"verdure": CODE_VERSION},
         # The original system's keys, for those who have readers for it.
         "system:time_start": milliseconds(start) if start else None,
         "system:time_end": milliseconds(end) if end else None,
@@ -87,6 +88,7 @@ def _file(part: Part, file: File, layout: str, statistics: Mapping[str, Any]) ->
         "file:size": file.size,
         "file:checksum": CRC32C_MULTIHASH + base64.b64decode(file.crc32c).hex(),
         "verdure:generation": str(file.generation),
+        "raster:sampling": "area",
         "proj:code": part.grid["crsCode"],
         "proj:shape": [size["height"], size["width"]],
         "proj:transform": [affine.get(key, 0) for key in keys],

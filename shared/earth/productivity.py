@@ -3,12 +3,11 @@
 Bands, units and scales are shared.domain.products' own; docs/science.md, "The maps".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 import ee
 
-from shared.domain.classes import CLOUD
 from shared.domain.products import RANGES, Band, bands_of, steps
 from shared.domain.runs import GPP, NDVI, SEASON, ProductParameters, Run
 from shared.earth import gap_filling, gpp, season
@@ -29,8 +28,8 @@ def map_of(
     """
     products = run.configuration.products
     assert products is not None
-    series = index_series(scenes, masks.map(surely_clear(products.cloud_below)))
-    curve = gap_filling.curve_of(series, period_of(run), products.preset)
+    series = index_series(scenes, masks, cloud_below=products.cloud_below)
+    curve = gap_filling.curve_of(series, period_of(run), products.preset, has_trust=True)
     found = {SEASON: _season, NDVI: _regular, GPP: _carbon}[kind](curve, run, year, products)
     stored = [_stored(found.select(band.name), band) for band in bands_of(run, kind, year)]
     # Of many images: the mean of a mask would count resolutions in.
@@ -43,17 +42,6 @@ def chosen_of(collection: ee.ImageCollection | str, image_ids: Sequence[str]) ->
     """Return the images of a collection that have one of some ids."""
     chosen = ee.Filter.inList("system:index", list(image_ids))
     return ee.ImageCollection(collection).filter(chosen)
-
-
-def surely_clear(cloud_below: int) -> Callable[[ee.Image], ee.Image]:
-    """Return a function of masks: clear where cloud is as likely as so many % becomes cloud."""
-
-    def decide(mask: ee.Image) -> ee.Image:
-        doubtful = mask.select("cloud_probability").gte(cloud_below).multiply(CLOUD)
-        classes = mask.select("class").max(doubtful).rename("class")
-        return ee.Image(classes.copyProperties(mask, ["system:index", "system:time_start"]))
-
-    return decide
 
 
 def period_of(run: Run) -> Period:

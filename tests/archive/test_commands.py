@@ -16,7 +16,7 @@ from shared.adapters.embedded_assets import SqliteAssets
 
 from .conftest import MASKS, ROOT
 
-FIRST, SECOND = "20180301T100541_T33TVL", "20180302T100541_T33TVL"
+FIRST, SECOND, THIRD = (f"2018030{day}T100541_T33TVL" for day in (1, 2, 3))
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def out(start_archive, tmp_path, monkeypatch):
             yield archive
 
         monkeypatch.setattr(stacks, "start", running)
+        monkeypatch.setattr("cli.archive.PAUSE", 0.05)
         yield tmp_path
 
 
@@ -58,14 +59,16 @@ def test_out_and_back_by_name(out, tmp_path):
     done = verdure(out, "archive", "run", FIRST, SECOND)
     assert done.exit_code == 0, done.output
     entries = listed(out)
-    assert {x: y["state"] for x, y in entries.items()} == {FIRST: "ARCHIVED", SECOND: "ARCHIVED"}
+    states = {FIRST: "ARCHIVED", SECOND: "ARCHIVED", THIRD: "LIVE"}
+    assert {x: y["state"] for x, y in entries.items()} == states
+    assert entries[THIRD]["places"] == [f"{MASKS}/{THIRD}"]
     assert entries[FIRST]["places"][0].startswith("gs://demo-archive/verdure/masks/")
     assert set(listed(out, "--period", "2018-03-01/2018-03-02")) == {FIRST}
     assert set(listed(out, "--region", "100,0,101,1")) == set()
     sidecar = tmp_path / "original.json"
     listed(out, "--original", str(sidecar))
     written = json.loads(sidecar.read_text())
-    assert set(written) == {f"{MASKS}/{FIRST}", f"{MASKS}/{SECOND}"}
+    assert set(written) == {f"{MASKS}/{x}" for x in states}
     moment = datetime(2018, 3, 1, 10, 5, 41, 24_000, UTC)
     assert written[f"{MASKS}/{FIRST}"]["system:time_start"] == round(1000 * moment.timestamp())
     assert "2 copies checked, 0 with a problem" in verdure(out, "archive", "verify").output
@@ -77,6 +80,7 @@ def test_out_and_back_by_name(out, tmp_path):
     before = content(out)
     for arguments, words in [
         (["restore", FIRST], f"{FIRST} is LIVE: nothing to restore"),
+        (["restore", THIRD], f"{THIRD} is LIVE: nothing to restore"),
         (["restore", "20990101"], "the archive of run demo knows no 20990101"),
         (["restore"], "name what to restore"),
         (["restore", SECOND, "--way", "fax"], "--way is 'fax', expected one of ingest, cog"),
@@ -156,7 +160,7 @@ def nowhere(folder):
 def test_what_the_original_system_made_is_imported_and_archived(out, tmp_path):
     path = tmp_path / "sidecar.json"
     entry = {"geometry": [[14, 45]], "date_deb": "2018-03-03T10:05:41.024", "date_end": "x"}
-    path.write_text(json.dumps({f"{MASKS}/20180303T100541_T33TVL": entry}))
+    path.write_text(json.dumps({f"{MASKS}/{THIRD}": entry}))
     assert "1 assets on record" in verdure(out, "archive", "import", str(path)).output
     assert "0 assets on record, 1 were" in verdure(out, "archive", "import", str(path)).output
     [record] = content(out)

@@ -1,23 +1,26 @@
 """The process ends at every step: no mask is ever without a verified place, or with two owners."""
 
 import itertools
+from dataclasses import replace
 
 import ee
 import pytest
 
-from shared import bootstrap
+from shared import bootstrap, second_copies
 from shared.archiving import copy_problem
 from shared.domain.archive import REVERSIBLE, State
 from shared.messages import RestoreRequested
 
-from .conftest import MASKS, values
+from .conftest import MASKS, POLICY, values
 from .test_restoring import use_quota
+from .test_second_copies import drive_of, objects_of
 
 #: What changes anything, by the service that does it.
 ACTS = {
     "assets": ("add", "change"),
     "earth_assets": ("start_copy", "delete", "start_restore"),
     "objects": ("write",),
+    "drive": ("write",),
     "bus": ("publish",),
 }
 
@@ -81,7 +84,10 @@ def check_readable(archive, pixels):
             assert asset_id in listed
         else:
             assert record.files
-            assert copy_problem(record, archive.services) == ""
+            problems = [copy_problem(record, archive.services)]
+            if record.second:
+                problems.append(second_copies.problem_of(record, archive.services))
+            assert "" in problems
 
 
 def work_once(archive):
@@ -120,22 +126,29 @@ def kill_at_acts(archive, pixels, begin, is_over, step):
 
 
 @pytest.mark.parametrize(
-    ("direction", "step"),
+    ("direction", "drive", "step"),
     [
-        ("out", 7),
-        pytest.param("out", 1, marks=pytest.mark.soak),
-        pytest.param("back", 1, marks=pytest.mark.soak),
+        ("out", None, 7),
+        ("out", "team", 13),
+        ("back", "team", 9),
+        pytest.param("out", None, 1, marks=pytest.mark.soak),
+        pytest.param("out", "team", 1, marks=pytest.mark.soak),
+        pytest.param("back", None, 1, marks=pytest.mark.soak),
+        pytest.param("back", "team", 1, marks=pytest.mark.soak),
     ],
 )
 def test_killed_at_any_act_nothing_is_lost_and_nothing_is_there_twice(
-    start_archive, direction, step
+    start_archive, direction, drive, step
 ):
+    """With Drive, what goes out is there too, and what comes back is there only."""
     with start_archive() as archive:
-        run = archive.register()
+        run = archive.register(replace(POLICY, drive=drive))
         archive.masks(1)
         [asset_id] = archive.listed()
         pixels = {asset_id: values(asset_id)}
         use_quota(archive, 90)
+        for old in drive_of(archive).iterdir():
+            old.unlink()
 
         def is_archived():
             return archive.states() == {"ARCHIVED": 1}
@@ -152,14 +165,16 @@ def test_killed_at_any_act_nothing_is_lost_and_nothing_is_there_twice(
                 archive.deliver()
                 archive.until_still()
             use_quota(archive, 90)
-            if direction == "out":
-                forget_copy(archive)
+            forget_copy(archive)
 
         def leave():
             use_quota(archive, 90)
             archive.until_still()
             use_quota(archive, 10)
             [record] = archive.records()
+            if drive:
+                for path in objects_of(archive):
+                    path.unlink()
             archive.services.bus.publish([RestoreRequested(run.run_id, (record.record_id,))])
 
         if direction == "out":
@@ -171,6 +186,8 @@ def test_killed_at_any_act_nothing_is_lost_and_nothing_is_there_twice(
         for ours, theirs in zip(found.values(), pixels[asset_id].values(), strict=True):
             assert (ours == theirs).all()
         assert MASKS in asset_id
+        # Files of one name would be there side by side, with numbers.
+        assert not [x.name for x in drive_of(archive).iterdir() if "(" in x.name]
 
 
 def copy_of(archive):
@@ -179,10 +196,8 @@ def copy_of(archive):
 
 
 def forget_copy(archive):
-    from dataclasses import replace
-
     for record in archive.records():
         archive.services.assets.change(
             record.record_id,
-            lambda x: replace(x, files=(), item="", attempt=x.attempt + 1, read_at=None),
+            lambda x: replace(x, files=(), second=(), item="", attempt=x.attempt + 1, read_at=None),
         )

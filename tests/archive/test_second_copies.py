@@ -136,5 +136,5 @@ def test_a_second_copy_that_is_gone_before_the_deletion_keeps_the_asset(start_te
     archive.step()
     [after] = archive.records()
     assert after.state is State.LIVE
-    assert "is not in Drive any more" in after.reason
+    assert "in Drive does not exist" in after.reason
     assert archive.listed() == {record.asset_id}

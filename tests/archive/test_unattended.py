@@ -46,6 +46,8 @@ def test_it_runs_to_the_end_within_the_quota(
     options += ["--max-assets", str(assets), "--max-bytes", str(max_bytes)]
     with stacks.start("embedded", tmp_path / "out", [scenes], options) as stack:
         monkeypatch.setattr("cli.drive.LONGEST_PAUSE", 0.3)
+        if images < 100:  # whose exports take no time
+            monkeypatch.setattr("cli.drive.SHORTEST_PAUSE", 0.05)
         outcome = drive(stack, run, lambda counts: None)
         for _ in range(200):
             stack.tick("watch_assets")

@@ -57,8 +57,37 @@ def test_what_is_not_there_is_named(files):
         files.write("x", "elsewhere", b"x")
 
 
-def test_a_drive_that_does_not_answer_is_asked_again_later():
+def test_a_drive_that_does_not_answer_is_asked_again_later(monkeypatch):
+    monkeypatch.setattr(drive, "RETRIES", 0)  # the client sleeps between them
     nowhere = GoogleDrive("http://127.0.0.1:9")
     with pytest.raises(Unavailable, match="Drive did not answer"):
         nowhere.stat("x")
     nowhere.close()
+
+
+#: The client asks again by itself, once or not at all, as the connection's end looks to it.
+FAULTS = """
+faults:
+  - {kind: drop_after, method: drive.files.create, calls: [2, 3, 5, 8]}
+"""
+
+
+def test_an_answer_that_is_lost_does_not_upload_twice(tmp_path):
+    team = tmp_path / "shared-drives" / "team"
+    team.mkdir(parents=True)
+    (tmp_path / "faults.yaml").write_text(FAULTS)
+    names = ["first.tif", "second.tif", "third.tif"]
+    lost = 0
+    with launch.running(tmp_path, [], "--faults", str(tmp_path / "faults.yaml")) as url:
+        files = GoogleDrive(url)
+        for name in names:
+            written = None
+            while written is None:
+                try:
+                    written = files.write(name, "team", name.encode())
+                except Unavailable:
+                    lost += 1
+            assert files.stat(written.file_id) == written
+        files.close()
+    assert lost
+    assert sorted(x.name for x in team.iterdir()) == names

@@ -51,7 +51,7 @@ class Flat:
     def __init__(self, value):
         self._value = value
         ones = ee.Image.constant(ee.Array([[1.0]]))
-        self.observed = Observations(ee.Array([[0.0]]), ones, ones)
+        self.observed = Observations(ee.Array([[0.0]]), ones, ones, ones)
 
     def at(self, days):
         column = ee.Image.constant(days.multiply(0).add(self._value))

@@ -236,5 +236,6 @@ def test_masks_of_a_run_with_an_archive_are_found_wherever_they_are(pipeline):
     pipeline.start(**{**SHORT, "archive": ArchivePolicy(bucket="masks")})
     pipeline.tick("find_images")
     finish(pipeline)
-    assert standing(pipeline).state is State.SUCCEEDED, standing(pipeline).reason
+    made = standing(pipeline)
+    assert made.state is State.SUCCEEDED, made.reason
     assert properties()["masks"] == len(masked(pipeline))

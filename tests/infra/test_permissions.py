@@ -12,8 +12,14 @@ from .conftest import INFRA, ROOT
 
 #: Service → section of the table, and the classes of shared/adapters that make its calls.
 ADAPTERS = {
-    "ledger": ("firestore", {"firestore": "FirestoreLedger"}),
-    "assets": ("firestore", {"firestore_assets": "FirestoreAssets"}),
+    "ledger": (
+        "firestore",
+        {"firestore": "FirestoreLedger", "firestore_records": "FirestoreRecords"},
+    ),
+    "assets": (
+        "firestore",
+        {"firestore_assets": "FirestoreAssets", "firestore_records": "FirestoreRecords"},
+    ),
     "bus": ("pubsub", {"pubsub": "PubSubBus"}),
     "drive": ("drive", {"drive": "GoogleDrive"}),
     "objects": ("storage", {"storage": "CloudObjects"}),

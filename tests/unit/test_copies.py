@@ -8,6 +8,8 @@ import pystac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pystac.extensions.file import FileExtension
+from pystac.extensions.projection import ProjectionExtension
 from pystac.validation import validate_dict
 
 from shared.domain import copies, sidecars
@@ -75,6 +77,11 @@ def test_the_item_is_one_of_stac_with_all_that_a_restore_needs():
     assert read.datetime == RECORD.sensed_at
     assert read.properties["verdure:earth_engine"] == DESCRIPTION
     assert read.properties["system:time_start"] == 1519898741024
+    # By pystac's own readers of the extensions, of those that it has in the versions named.
+    grid = ProjectionExtension.ext(read.assets["data"])
+    assert (grid.code, grid.shape) == ("EPSG:32633", [5, 10])
+    file = FileExtension.ext(read.assets["data"])
+    assert (file.size, file.checksum) == (9, "b20204e3069283")
     asset = read.assets["data"].to_dict()
     assert asset["proj:shape"] == [5, 10]
     assert asset["proj:transform"] == [20, 0, 499_980, 0, -20, 5e6]
