@@ -2,6 +2,7 @@
 
 from functions.archive_assets import archive_assets
 from functions.find_images import find_images
+from functions.map_productivity import map_productivity
 from functions.mask_image import mask_image
 from functions.record_export import record_export
 from functions.restore_asset import restore_asset
@@ -13,6 +14,7 @@ __all__ = [  # noqa: RUF022
     "mask_image",
     "watch_exports",
     "record_export",
+    "map_productivity",
     "watch_assets",
     "archive_assets",
     "restore_asset",

@@ -67,7 +67,7 @@ def costs() -> dict[str, Result]:
 
 def _costs_of(out: Path, scenes: Path, options: list[str]) -> tuple[float, float]:
     with stacks.start("embedded", out / "run", [scenes], options) as stack:
-        outcome = drive(stack, RUN, lambda counts: None)
+        outcome = drive(stack, RUN, lambda *counts: None)
         images = sum(outcome.counts.values())
         counted = stacks.run_statistics(stack.earth_engine_url)
         writes = stack.ledger_writes()

@@ -12,9 +12,9 @@ PAUSE = 30.0
 
 
 def follow(services: Services, run: Run, report: Report) -> Outcome:
-    """Register a run and watch it until every image is final; Cloud Scheduler drives it.
+    """Register a run and watch it until all masks, and maps once it is over, are final.
 
-    May be interrupted at any time: the run goes on without us.
+    Cloud Scheduler drives it. May be interrupted at any time: the run goes on without us.
     """
     services.ledger.add_run(run)
     while True:
@@ -22,7 +22,10 @@ def follow(services: Services, run: Run, report: Report) -> Outcome:
         if current.state is RunState.FAILED:
             return Outcome({}, current.reason)
         counts = services.ledger.count_by_state(run.name)
-        report(counts)
-        if counts and not set(counts) - FINAL:
-            return Outcome(counts)
+        wanted = run.configuration.products is not None
+        maps = services.ledger.count_by_state(run.products_queue) if wanted else {}
+        report(counts, maps)
+        is_due = wanted and services.now() >= run.configuration.last_instant
+        if counts and (maps or not is_due) and not {*counts, *maps} - FINAL:
+            return Outcome(counts, maps=maps)
         time.sleep(PAUSE)

@@ -14,11 +14,14 @@ from emulator.scenes import synthetic
 from emulator.scenes.load import load_scenes
 from emulator.scenes.sentinel2 import COLLECTION
 from shared.config import parse_run
-from shared.domain.runs import RunConfiguration
+from shared.domain.runs import SEASON, RunConfiguration
 from shared.errors import InvalidConfiguration
 
 #: Share of the synthetic region's width and height that the demo takes for land.
 INLAND = 0.68
+
+#: Metres: the masks' own, for a demo should not take long.
+MAP_SCALE = 20
 
 DESTINATION = f"projects/{PROJECT}/assets/verdure/masks"
 
@@ -32,6 +35,7 @@ def scenes_and_run(given: list[Path], out: Path) -> tuple[list[Path], RunConfigu
     content = _run_over(scenes[0])
     if not given:
         content["land"] = _inland(content["region"])
+        content["products"] = {"maps": [SEASON], "scale": MAP_SCALE}
     _write_once(out / "run.yaml", yaml.safe_dump(content, sort_keys=False))
     return scenes, parse_run(content, out, "demo")
 

@@ -7,7 +7,8 @@ document that is written to the ledger and removed again.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,9 @@ from cli.google_emulators import VARIABLES
 from cli.pipeline import ROOT, Function, read_pipeline
 from shared import models
 from shared.adapters import credentials
+from shared.adapters.records import run_from_json
 from shared.config import Settings
+from shared.domain.archive import ArchivePolicy
 from shared.errors import InvalidConfiguration, Unavailable
 
 #: Seconds that this machine's clock may be off: tokens are refused from a few minutes on.
@@ -33,6 +36,9 @@ TIMEOUT = 30.0
 QUOTA_SHARE = 0.8
 #: Locations of buckets that Earth Engine reads COG-backed assets from (infra/variables.tf).
 COG_LOCATIONS = ("US", "US-CENTRAL1", "NAM4")
+
+#: Who everybody is, in policies.
+PUBLIC = ("allUsers", "allAuthenticatedUsers")
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
@@ -68,7 +74,7 @@ class Deployment:
         """Return the status and the content of a resource."""
         return self._ask("GET", service, path, None)
 
-    def post(self, service: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    def post(self, service: str, path: str, body: Any) -> tuple[int, Any]:
         """Post a body; return the status and the content of the answer."""
         return self._ask("POST", service, path, body)
 
@@ -76,7 +82,7 @@ class Deployment:
         """Delete a resource."""
         self._ask("DELETE", service, path, None)
 
-    def _ask(self, verb: str, service: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    def _ask(self, verb: str, service: str, path: str, body: Any) -> tuple[int, Any]:
         url = f"{self.address(service)}/{path}"
         try:
             answer = self.session.request(verb, url, json=body, timeout=TIMEOUT)
@@ -93,6 +99,15 @@ class Deployment:
         """Return the name that Terraform gives what belongs to a function."""
         return f"{self.name}-{function.replace('_', '-')}" if self.name else function
 
+    def member(self, account: str) -> str:
+        """Return a service account of Terraform's, as policies name it."""
+        return f"serviceAccount:{self.resource(account)}@{self.project}.iam.gserviceaccount.com"
+
+    @property
+    def database(self) -> str:
+        """Path of the ledger's database."""
+        return f"v1/projects/{self.project}/databases/{self.name or '(default)'}"
+
     @property
     def apply(self) -> str:
         """What makes the things that a deployment is of."""
@@ -103,18 +118,47 @@ class Deployment:
         """The functions of infra/pipeline.yaml."""
         return read_pipeline()
 
+    @cached_property
+    def archives(self) -> list[tuple[str, ArchivePolicy]]:
+        """The active runs that have an archive, by name; none where the ledger cannot be read."""
+        state = {"fieldPath": "state"}
+        active = {"field": state, "op": "EQUAL", "value": {"stringValue": "ACTIVE"}}
+        query = {"from": [{"collectionId": "runs"}], "where": {"fieldFilter": active}}
+        path = f"{self.database}/documents:runQuery"
+        found = self.post("firestore", path, {"structuredQuery": query})[1]
+        documents = [x["document"]["fields"] for x in found if "document" in x]
+        runs = [run_from_json(x["body"]["stringValue"]) for x in documents]
+        return [(x.name, x.configuration.archive) for x in runs if x.configuration.archive]
 
-def of(settings: Settings) -> Deployment:
-    """Return the deployment that settings name, asked with the credentials at hand."""
+    @cached_property
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """The functions that are deployed, by the name that Terraform gives them."""
+        path = f"v2/projects/{self.project}/locations/-/functions?pageSize=500"
+        found = self.get("cloudfunctions", path)[1].get("functions", ())
+        return {x["name"].rsplit("/", 1)[-1]: x for x in found}
+
+    @cached_property
+    def pubsub_agent(self) -> str:
+        """The account that Pub/Sub itself acts as."""
+        found = self.get("cloudresourcemanager", f"v1/projects/{self.project}")[1]
+        number = found.get("projectNumber")
+        return f"serviceAccount:service-{number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Deployment]:
+    """Yield the deployment that settings name, asked with the credentials at hand."""
     if settings.stack == "cloud":
         with credentials.needed():
-            session, _ = google.auth.default(scopes=SCOPES, quota_project_id=settings.project)
-        return Deployment(
-            settings.project,
-            settings.deployment,
-            lambda service: f"https://{service}.googleapis.com",
-            AuthorizedSession(session),
-        )
+            found, _ = google.auth.default(scopes=SCOPES, quota_project_id=settings.project)
+        with AuthorizedSession(found) as session:
+            yield Deployment(
+                settings.project,
+                settings.deployment,
+                lambda service: f"https://{service}.googleapis.com",
+                session,
+            )
+        return
     addresses = {
         name: f"http://{os.environ[variable]}"
         for name, variable in VARIABLES.items()
@@ -129,7 +173,8 @@ def of(settings: Settings) -> Deployment:
                 "PUBSUB_EMULATOR_HOST, or use --stack cloud"
             ]
         )
-    return Deployment(settings.project, "", addresses.get, local_session())
+    with local_session() as session:
+        yield Deployment(settings.project, "", addresses.get, session)
 
 
 def local_session() -> requests.Session:
@@ -153,7 +198,8 @@ def examine(deployment: Deployment) -> Iterator[Finding]:
         ("pubsub", _queues),
         ("cloudresourcemanager", _roles),
         ("cloudfunctions", _functions),
-        ("storage", _bucket),
+        ("storage", _buckets),
+        ("cloudfunctions", _drive),
     )
     for service, check in checks:
         if deployment.has(service):
@@ -238,13 +284,14 @@ def _models(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _ledger(deployment: Deployment) -> Iterator[Finding]:
-    database = f"v1/projects/{deployment.project}/databases/{deployment.name or '(default)'}"
     document = {
         "fields": {
             "expires_at": {"timestampValue": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
         }
     }
-    status, answer = deployment.post("firestore", f"{database}/documents/probes", document)
+    status, answer = deployment.post(
+        "firestore", f"{deployment.database}/documents/probes", document
+    )
     if status == 200:
         deployment.delete("firestore", f"v1/{answer['name']}")
     yield Finding(
@@ -258,7 +305,7 @@ def _ledger(deployment: Deployment) -> Iterator[Finding]:
     )
     if deployment.name:
         for collection in ("exports", "assets"):
-            path = f"{database}/collectionGroups/{collection}/indexes"
+            path = f"{deployment.database}/collectionGroups/{collection}/indexes"
             states = [x["state"] for x in deployment.get("firestore", path)[1].get("indexes", ())]
             yield Finding(
                 f"index of {collection}",
@@ -299,29 +346,62 @@ def _queues(deployment: Deployment) -> Iterator[Finding]:
         )
         if deployment.name:
             yield _grants(deployment, function.topic, name)
+            yield _publishers(deployment, function.topic)
         yield _dead_letters(deployment, function.topic)
+    if deployment.name:
+        yield _signature(deployment)
 
 
 def _grants(deployment: Deployment, topic: str, subscription: str) -> Finding:
     """Look for what Pub/Sub's agent needs to move a message to the dead letters."""
     root = f"v1/projects/{deployment.project}"
-    _, project = deployment.get("cloudresourcemanager", root)
-    agent = f"service-{project.get('projectNumber')}@gcp-sa-pubsub.iam.gserviceaccount.com"
     wanted = (
         (f"topics/{deployment.prefixed(topic)}-dead", "roles/pubsub.publisher"),
         (f"subscriptions/{subscription}", "roles/pubsub.subscriber"),
     )
-    lacking = []
-    for resource, role in wanted:
-        _, policy = deployment.get("pubsub", f"{root}/{resource}:getIamPolicy")
-        if f"serviceAccount:{agent}" not in _members(policy, role):
-            lacking.append(f"{role} on {resource}")
+    lacking = [
+        words
+        for resource, role in wanted
+        for words in _lacking(
+            deployment.get("pubsub", f"{root}/{resource}:getIamPolicy"),
+            resource,
+            [(deployment.pubsub_agent, role)],
+        )
+    ]
     return Finding(
         f"dead-letter grants of {topic}",
         not lacking,
-        f"Pub/Sub's agent lacks {' and '.join(lacking)}: messages would be dropped"
+        f"{'; '.join(lacking)}: messages would be dropped"
         if lacking
         else "Pub/Sub's agent may bury messages",
+        APPLY,
+    )
+
+
+def _publishers(deployment: Deployment, topic: str) -> Finding:
+    """Look whether each function may publish what it has to."""
+    resource = f"topics/{deployment.prefixed(topic)}"
+    publishers = [x.name for x in deployment.pipeline.values() if topic in x.publishes]
+    lacking = _lacking(
+        deployment.get("pubsub", f"v1/projects/{deployment.project}/{resource}:getIamPolicy"),
+        resource,
+        [(deployment.member(x), "roles/pubsub.publisher") for x in publishers],
+    )
+    return Finding(
+        f"publishers of {topic}", not lacking, "; ".join(lacking) or ", ".join(publishers), APPLY
+    )
+
+
+def _signature(deployment: Deployment) -> Finding:
+    """Look whether Pub/Sub may sign what it pushes."""
+    deliver = deployment.member("deliver").removeprefix("serviceAccount:")
+    path = f"v1/projects/{deployment.project}/serviceAccounts/{deliver}:getIamPolicy"
+    wanted = [(deployment.pubsub_agent, "roles/iam.serviceAccountTokenCreator")]
+    lacking = _lacking(deployment.post("iam", path, {}), deliver, wanted)
+    return Finding(
+        "signature of pushes",
+        not lacking,
+        "; ".join(lacking) or f"Pub/Sub's agent signs as {deliver}",
         APPLY,
     )
 
@@ -353,8 +433,7 @@ def _roles(deployment: Deployment) -> Iterator[Finding]:
         "cloudresourcemanager", f"v1/projects/{deployment.project}:getIamPolicy", {}
     )
     for function in deployment.pipeline.values():
-        account = deployment.resource(function.name)
-        member = f"serviceAccount:{account}@{deployment.project}.iam.gserviceaccount.com"
+        member = deployment.member(function.name)
         held = {x["role"] for x in policy.get("bindings", ()) if member in x["members"]}
         missing, extra = set(function.roles) - held, held - set(function.roles)
         words = [f"lacks {role}" for role in sorted(missing)]
@@ -371,21 +450,20 @@ def _roles(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _functions(deployment: Deployment) -> Iterator[Finding]:
-    parent = f"v2/projects/{deployment.project}/locations/-"
-    _, answer = deployment.get("cloudfunctions", f"{parent}/functions?pageSize=500")
-    states = {x["name"].rsplit("/", 1)[-1]: x["state"] for x in answer.get("functions", ())}
-    regions = {x["name"].split("/")[3] for x in answer.get("functions", ())}
+    regions = {name: x["name"].split("/")[3] for name, x in deployment.functions.items()}
     jobs = {
         job["name"].rsplit("/", 1)[-1]: job["state"]
-        for region in sorted(regions)
+        for region in sorted(set(regions.values()))
         for job in deployment.get(
             "cloudscheduler", f"v1/projects/{deployment.project}/locations/{region}/jobs"
         )[1].get("jobs", ())
     }
     for function in deployment.pipeline.values():
         name = deployment.resource(function.name)
-        state = states.get(name, "not deployed")
+        state = deployment.functions.get(name, {}).get("state", "not deployed")
         yield Finding(f"function {function.name}", state == "ACTIVE", state.lower(), APPLY)
+        if name in regions:
+            yield _callers(deployment, function, regions[name])
         if function.topic is None:
             state = jobs.get(name, "not there")
             yield Finding(
@@ -396,17 +474,111 @@ def _functions(deployment: Deployment) -> Iterator[Finding]:
             )
 
 
-def _bucket(deployment: Deployment) -> Iterator[Finding]:
-    name = f"{deployment.project}-{deployment.name}-archive"
-    status, bucket = deployment.get("storage", f"storage/v1/b/{name}")
-    place, kind = bucket.get("location", ""), bucket.get("storageClass", "")
-    yield Finding(
-        "archive bucket",
-        place in COG_LOCATIONS and kind == "STANDARD",
-        f"{name}: {place}, {kind}" if status == 200 else _refusal(bucket),
-        f"{APPLY}; Earth Engine reads assets only from Standard buckets in "
-        f"{', '.join(COG_LOCATIONS)} (archive_location)",
+def _callers(deployment: Deployment, function: Function, region: str) -> Finding:
+    """Look whether who has to may call a function, and not everybody."""
+    service = f"locations/{region}/services/{deployment.resource(function.name)}"
+    answered = deployment.get("run", f"v2/projects/{deployment.project}/{service}:getIamPolicy")
+    caller, role = "deliver" if function.topic else "schedule", "roles/run.invoker"
+    words = _lacking(answered, service, [(deployment.member(caller), role)])
+    words += [f"{x} may call it" for x in PUBLIC if x in _members(answered[1], role)]
+    return Finding(
+        f"callers of {function.name}",
+        not words,
+        "; ".join(words) or deployment.resource(caller),
+        f"{APPLY}; take away what Terraform did not give: gcloud run services "
+        f"remove-iam-policy-binding {deployment.resource(function.name)} --region={region} "
+        f"--role={role} --member=WHO",
     )
+
+
+def _buckets(deployment: Deployment) -> Iterator[Finding]:
+    """Look at Terraform's bucket, and at those that runs name."""
+    ours = f"{deployment.project}-{deployment.name}-archive"
+    for name in sorted({ours, *(policy.bucket for _, policy in deployment.archives)}):
+        status, bucket = deployment.get("storage", f"storage/v1/b/{name}")
+        place, kind = bucket.get("location", ""), bucket.get("storageClass", "")
+        yield Finding(
+            f"bucket {name}",
+            place in COG_LOCATIONS and kind == "STANDARD",
+            f"{place}, {kind}" if status == 200 else _refusal(bucket),
+            "Earth Engine reads assets only from Standard buckets in "
+            f"{', '.join(COG_LOCATIONS)}: {APPLY} (archive_location), or let archive.bucket of the "
+            "run name another",
+        )
+        wanted = [
+            (deployment.member(function.name), role)
+            for function in deployment.pipeline.values()
+            for role in function.bucket_roles
+        ]
+        policy = deployment.get("storage", f"storage/v1/b/{name}/iam")
+        lacking = _lacking(policy, f"gs://{name}", wanted)
+        yield Finding(
+            f"grants of bucket {name}",
+            not lacking,
+            "; ".join(lacking) or "as in pipeline.yaml",
+            APPLY
+            if name == ours
+            else f"gcloud storage buckets add-iam-policy-binding gs://{name} "
+            "--member=serviceAccount:WHO --role=WHAT, for each",
+        )
+
+
+def _drive(deployment: Deployment) -> Iterator[Finding]:
+    """Look at what second copies need, where a run asks for them."""
+    runs = [name for name, policy in deployment.archives if policy.drive]
+    if not runs:
+        return
+    path = f"v1/projects/{deployment.project}/services/drive.googleapis.com"
+    state = deployment.get("serviceusage", path)[1].get("state", "not known")
+    yield Finding(
+        "Drive",
+        state == "ENABLED",
+        f"wanted by {', '.join(runs)}; its API is {state.lower()}",
+        f"set `drive` in the tfvars (docs/operations.md, Second copies in Drive), then {APPLY}",
+    )
+    for function in deployment.pipeline.values():
+        if function.drive:
+            yield _writer_to_drive(deployment, function)
+
+
+def _writer_to_drive(deployment: Deployment, function: Function) -> Finding:
+    """Say as whom a function uses Drive, and what that lacks as far as can be seen from here."""
+    what, member = f"Drive of {function.name}", deployment.member(function.name)
+    deployed = deployment.functions.get(deployment.resource(function.name), {})
+    volumes = deployed.get("serviceConfig", {}).get("secretVolumes", ())
+    if not volumes:
+        email = member.removeprefix("serviceAccount:")
+        return Finding(what, True, f"let {email} be a content manager of the Shared Drive")
+    secret = volumes[0]["secret"]
+    path = f"v1/projects/{deployment.project}/secrets/{secret}"
+    lacking = _lacking(
+        deployment.get("secretmanager", f"{path}:getIamPolicy"),
+        f"secret {secret}",
+        [(member, "roles/secretmanager.secretAccessor")],
+    )
+    version = deployment.get("secretmanager", f"{path}/versions/latest")[1]
+    if version.get("state") != "ENABLED":
+        lacking.append(f"secret {secret} has no enabled version")
+    return Finding(
+        what,
+        not lacking,
+        "; ".join(lacking) or f"as the person whose credentials are secret {secret}",
+        f"gcloud secrets versions add {secret} --data-file=CREDENTIALS.json; {APPLY}",
+    )
+
+
+def _lacking(
+    answered: tuple[int, dict[str, Any]], where: str, wanted: Iterable[tuple[str, str]]
+) -> list[str]:
+    """Return which of some (member, role) a policy does not have, or why it cannot be read."""
+    status, policy = answered
+    if status != 200:
+        return [f"{where}: {_refusal(policy)}"]
+    return [
+        f"{member.removeprefix('serviceAccount:')} lacks {role} on {where}"
+        for member, role in wanted
+        if member not in _members(policy, role)
+    ]
 
 
 def _members(policy: dict[str, Any], role: str) -> list[str]:

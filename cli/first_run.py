@@ -83,7 +83,7 @@ def _request_ids(scene: Scene) -> Answer:
     request_id = f"first-run-{ids.digest([scene.deployment.project, first['first']])[:20]}"
     before = first.get("operation") or _export(scene, "request-id", request_id)
     again = _export(scene, "request-id-again", request_id)
-    age = scene.moment - datetime.fromisoformat(first["first"])
+    age = scene.moment.replace(microsecond=0) - datetime.fromisoformat(first["first"])
     same = before == again
     remembered = {"remembered_hours": age / timedelta(hours=1)} if same else {}
     values = {**first, "operation": before, "same": same, **remembered}
@@ -142,7 +142,6 @@ def _cog_backed(scene: Scene) -> Answer | None:
     _wait(scene, [task.operation_name])
     before = _usage(scene)
     ee.data.startExternalImageIngestion(
-        ee.data.newTaskId()[0],
         {
             "name": f"{scene.folder}/cog",
             "tilesets": [{"id": "0", "sources": [{"uris": [f"gs://{scene.bucket}/{prefix}.tif"]}]}],

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -54,14 +55,19 @@ def started(project: str) -> Iterator[None]:
     if lack := missing():
         raise EmulatorsMissing(lack)
     with ExitStack() as exits:
-        for name, variable in VARIABLES.items():
-            if variable not in os.environ:
-                exits.enter_context(_process(name, variable, project))
+        begun = [
+            exits.enter_context(_process(name, variable, project))
+            for name, variable in VARIABLES.items()
+            if variable not in os.environ
+        ]
+        for wait in begun:
+            wait()
         yield
 
 
 @contextmanager
-def _process(name: str, variable: str, project: str) -> Iterator[None]:
+def _process(name: str, variable: str, project: str) -> Iterator[Callable[[], None]]:
+    """Start an emulator, yield what waits for it to listen, and stop it after."""
     port = free_port()
     process = subprocess.Popen(
         ["gcloud", "beta", "emulators", name, "start", f"--host-port={HOST}:{port}"]
@@ -72,8 +78,7 @@ def _process(name: str, variable: str, project: str) -> Iterator[None]:
     )
     os.environ[variable] = f"{HOST}:{port}"
     try:
-        _wait_until_listening(name, port, process)
-        yield
+        yield lambda: _wait_until_listening(name, port, process)
     finally:
         del os.environ[variable]
         os.killpg(process.pid, signal.SIGTERM)
@@ -141,12 +146,11 @@ class Pushes:
 
     def dead_letters(self) -> list[tuple[str, bytes, str]]:
         """Return (topic, data, reason) of the messages given up; they stay where they are."""
-        letters = []
-        with pubsub_v1.SubscriberClient() as subscriber:
-            for function in self.functions:
-                assert function.topic is not None
-                letters += self._pull(subscriber, function.topic)
-        return letters
+        topics = [x.topic for x in self.functions]
+        # At once: each waits its time, and one after the other they would wait half a minute.
+        with pubsub_v1.SubscriberClient() as subscriber, ThreadPoolExecutor() as pool:
+            pulled = pool.map(lambda topic: self._pull(subscriber, topic), topics)
+        return [letter for letters in pulled for letter in letters]
 
     def _pull(
         self, subscriber: pubsub_v1.SubscriberClient, topic: str

@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +15,7 @@ import typer
 from rich.table import Table
 
 from cli import archive as archive_commands
-from cli import cloud, outputs, stacks
+from cli import cloud, outputs, productivity, stacks
 from cli import demo as demo_run
 from cli import doctor as examination
 from cli import first_run as experiments
@@ -23,10 +25,10 @@ from cli.people import errors_for_people
 from cli.progress import bars, console, export_bars
 from cli.summary import Summary, failures, summarize, table
 from emulator.launch import PROJECT
-from shared import bootstrap
+from shared import bootstrap, seasons
 from shared.config import Settings, read_run, read_settings
 from shared.domain import exports
-from shared.domain.exports import FINAL, Export
+from shared.domain.exports import FINAL, MASK, Export
 from shared.domain.runs import RunConfiguration, register
 from shared.errors import InvalidConfiguration
 from shared.messages import TOPICS
@@ -112,6 +114,60 @@ def run(
 
 
 @app.command()
+def estimate(
+    out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
+) -> None:
+    """Ask for the maps of each run now, of the masks that there are: in-season estimates.
+
+    Deployed functions make them within minutes; on this machine the next `verdure run` does. They
+    give way to the season's own maps once it is over.
+    """
+    with errors_for_people():
+        services = _services(out, stack)
+        runs = [x for x in services.ledger.active_runs() if x.configuration.products is not None]
+        if not runs:
+            raise InvalidConfiguration(["no active run has `products`; add them to its file"])
+        asked = {active.name: seasons.record_now(active, services) for active in runs}
+        if as_json:
+            typer.echo(json.dumps(asked))
+            return
+        for name, count in asked.items():
+            typer.echo(f"{name}: {count} maps asked for")
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of a run, or a season map.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The same, to compare with A.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("out/compare"),
+    as_json: Json = False,
+) -> None:
+    """Map the difference of two seasons, B less A: COG, picture and table."""
+    from cli.compare import compare as compare_maps
+
+    with errors_for_people():
+        table = compare_maps(first, second, out)
+        if as_json:
+            typer.echo(json.dumps([asdict(row) for row in table], indent=1))
+            return
+        rows = Table("Parameter", "Unit", "Pixels", "Mean", "Spread", "Surely more", "Surely less")
+        for row in table:
+            shares = [
+                f"{x:.1%}" if x is not None else "" for x in (row.surely_more, row.surely_less)
+            ]
+            rows.add_row(
+                row.parameter,
+                row.unit,
+                str(row.pixels),
+                f"{row.mean:+g}",
+                f"{row.spread:g}",
+                *shares,
+            )
+        console.print(rows)
+        console.print(f"Maps are in [bold]{out}[/]")
+
+
+@app.command()
 def status(
     out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED, as_json: Json = False
 ) -> None:
@@ -129,22 +185,28 @@ def status(
             console.print(rows)
             if entry["stale"]:
                 console.print(f"{entry['stale']} masks are stale: they will be made again")
+            for state, count in entry["maps"].items():
+                console.print(f"Maps {state}: {count}")
+            if entry["stale_maps"]:
+                console.print(f"{entry['stale_maps']} maps are stale: they will be made again")
             _print_failures(entry["failures"])
 
 
 @app.command()
 def redrive(out: Out = Path("out/demo"), stack: Stack = StackName.EMBEDDED) -> None:
-    """Queue every failed image and every dead letter again, once the cause is mended."""
+    """Queue every failed mask and map again, and every dead letter, once the cause is mended."""
     with errors_for_people():
         services = _services(out, stack)
         ledger = services.ledger
         reopened = [
             _reopen(ledger, record)
             for active in ledger.active_runs()
-            for record in ledger.exports(active.name)
+            for queue in active.queues
+            for record in ledger.exports(queue)
         ]
-        typer.echo(f"{sum(reopened)} images queued again")
-        sent = sum(services.bus.redrive(topic) for topic in TOPICS)
+        typer.echo(f"{sum(reopened)} exports queued again")
+        with ThreadPoolExecutor() as pool:  # each topic is waited for, some seconds
+            sent = sum(pool.map(services.bus.redrive, TOPICS))
         typer.echo(f"{sent} dead letters sent again")
 
 
@@ -163,7 +225,8 @@ def doctor(stack: Stack = StackName.CLOUD, as_json: Json = False) -> None:
                     "`verdure status --out FOLDER` shows its runs"
                 ]
             )
-        findings = list(examination.examine(examination.of(read_settings(stack=stack))))
+        with examination.opened(read_settings(stack=stack)) as deployment:
+            findings = list(examination.examine(deployment))
         if as_json:
             typer.echo(json.dumps([asdict(x) for x in findings], indent=1))
         else:
@@ -193,11 +256,14 @@ def first_run(
         settings = read_settings(stack=stack)
         if not yes:
             typer.confirm(f"Start 15 exports of one pixel in {settings.project}?", abort=True)
-        services = bootstrap.build(settings)
-        services.earth_engine.connect()
-        scene = experiments.Scene(examination.of(settings), services.ledger, bucket, services.now())
-        for answer in experiments.ask(scene):
-            typer.echo(f"{answer.name}: {answer.sentence}")
+        with (
+            closing(bootstrap.build(settings)) as services,
+            examination.opened(settings) as deployment,
+        ):
+            services.earth_engine.connect()
+            scene = experiments.Scene(deployment, services.ledger, bucket, services.now())
+            for answer in experiments.ask(scene):
+                typer.echo(f"{answer.name}: {answer.sentence}")
 
 
 def _print_findings(findings: list[examination.Finding]) -> None:
@@ -297,17 +363,29 @@ def _run_locally(
         with export_bars() as report:
             outcome = drive(running, register(wanted), report)
         wall_seconds = time.monotonic() - begin
-        records = running.services.ledger.exports(wanted.name)
+        registered, ledger = register(wanted), running.services.ledger
+        records, maps = ledger.exports(wanted.name), ledger.exports(registered.products_queue)
+        statistics = stacks.run_statistics(running.earth_engine_url)
+        if maps:  # are exports too, but of no image
+            tasks = running.services.earth_engine.tasks()
+            statistics["exports_started"] -= sum(is_map(task.export_id) for task in tasks)
         summary = summarize(
             wanted.name,
             records,
             wall_seconds,
-            stacks.run_statistics(running.earth_engine_url),
+            statistics,
             running.ledger_writes(),
             len(running.dead_letters()),
+            maps,
         )
         outputs.write(wanted, records, out)
+        productivity.write(registered, maps, out)
     _finish(summary, outcome, out, as_json)
+
+
+def is_map(export_id: str) -> bool:
+    """Tell whether an export is a map, and no mask."""
+    return not export_id.startswith(f"{MASK}-")
 
 
 def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
@@ -316,7 +394,8 @@ def _run_in_cloud(wanted: RunConfiguration, out: Path, as_json: bool) -> None:
     with export_bars() as report:
         outcome = cloud.follow(services, register(wanted), report)
     records = services.ledger.exports(wanted.name)
-    summary = summarize(wanted.name, records, time.monotonic() - begin)
+    maps = services.ledger.exports(register(wanted).products_queue)
+    summary = summarize(wanted.name, records, time.monotonic() - begin, maps=maps)
     outputs.write_items(wanted, records, out)
     _finish(summary, outcome, out, as_json)
 
@@ -335,7 +414,7 @@ def _finish(summary: Summary, outcome: Outcome, out: Path, as_json: bool) -> Non
     problems = [*summary.unreadable_scenes, *filter(None, [outcome.problem])]
     for problem in problems:
         console.print(f"[red]Error:[/] {problem}", highlight=False)
-    if problems or set(outcome.counts) - FINAL:
+    if problems or {*outcome.counts, *outcome.maps} - FINAL:
         raise typer.Exit(1)
 
 
@@ -359,12 +438,14 @@ def _services(out: Path, stack: StackName) -> Services:
 
 
 def _status_of(ledger: Ledger, name: str) -> dict[str, Any]:
-    records = ledger.exports(name)
+    records, maps = ledger.exports(name), ledger.exports(f"{name}.products")
     return {
         "run": name,
         "states": ledger.count_by_state(name),
         "stale": sum(record.is_stale for record in records),
-        "failures": failures(records),
+        "maps": ledger.count_by_state(f"{name}.products"),
+        "stale_maps": sum(record.is_stale for record in maps),
+        "failures": failures([*records, *maps]),
     }
 
 

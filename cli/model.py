@@ -48,12 +48,13 @@ def apply_model(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Mask every image of scene folders: <image id>_class.tif and <image id>_probability.tif.
+    """Mask every image of scene folders: <image id>_class.tif, _probability.tif, _agreement.tif.
 
-    Class: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud; probability of cloud in per cent;
-    255 where there are no data. Thirteen bands are used, or B2 B3 B4 B8 B11 B12 where there are
-    no others. Each file says in its tags which model and inputs made it, and what it had to do
-    without. Images that cannot be masked are named, the others done; then the exit code is 1.
+    Class: 0 clear, 1 cloud, 2 shadow, 3 snow, 4 thin cloud; probability of cloud, and how many of
+    the votes say what the mask says, in per cent; 255 where there are no data. Thirteen bands are
+    used, or B2 B3 B4 B8 B11 B12 where there are no others; QA60 and Cloud Score+ vote where they
+    are. Each file says in its tags which model and inputs made it, and what it had to do without.
+    Images that cannot be masked are named, the others done; then the exit code is 1.
     """
     from model.apply import Using, apply
     from model.files import usable_models
@@ -74,7 +75,7 @@ def apply_model(
             tell(": ".join(filter(None, (one.image_id, one.problem))))
         elif not as_json:
             background = f"background of {one.background_images} images"
-            typer.echo(f"{one.image_id}: {one.model}, {len(one.inputs)} inputs, {background}")
+            typer.echo(f"{one.image_id}: {one.model} of {' '.join(one.inputs)}; {background}")
             for fallback in one.fallbacks:
                 typer.echo(f"  {fallback}")
     if any(one.problem for one in applied):
@@ -225,7 +226,7 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for figures, pictures and what is kept.")
     ] = Path("out"),
-    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 8,
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 16,
     side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
     as_json: Json = False,
 ) -> None:
@@ -286,7 +287,7 @@ def card(
     work: Annotated[
         Path, typer.Option("--work", help="Keeps what is masked, as `compare --out` does.")
     ] = Path("out"),
-    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 8,
+    images: Annotated[int, typer.Option(help="Images of each synthetic region.", min=1)] = 16,
     side: Annotated[int, typer.Option(help="Their side in pixels of 10 m.", min=16)] = 128,
 ) -> None:
     """Write the model card: what the models learnt from, how well they do, and where they fail.

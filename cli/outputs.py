@@ -27,8 +27,14 @@ CLOUD_COLOUR, CLOUD_OPACITY = (255, 70, 160), 0.45
 #: Brightness left to pixels outside the mask.
 DARK = 0.4
 
+COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+
 #: Pixels of a quicklook's longer side, and of one in the overview.
 QUICKLOOK_SIZE, THUMBNAIL_SIZE = 512, 160
+
+
+#: STAC collection of masks.
+MASKS = "masks"
 
 
 def write(configuration: RunConfiguration, records: Sequence[Export], out: Path) -> None:
@@ -39,17 +45,18 @@ def write(configuration: RunConfiguration, records: Sequence[Export], out: Path)
     with bars() as progress:
         for record in progress.track(done, description="Outputs written"):
             _write_image(configuration, record, out)
-            _write_item(record, out / "stac", _local_files(record.image_id))
+            name = record.image_id
+            write_item(record, name, MASKS, out / "stac", _local_files(name))
     _write_overview(done, out)
-    _write_collection(configuration, done, out / "stac")
+    _write_mask_collection(configuration, done, out / "stac")
 
 
 def write_items(configuration: RunConfiguration, records: Sequence[Export], out: Path) -> None:
     """Write the STAC items of a run whose masks stay in Earth Engine."""
     (out / "stac").mkdir(parents=True, exist_ok=True)
     for record in _succeeded(records):
-        _write_item(record, out / "stac", {})
-    _write_collection(configuration, _succeeded(records), out / "stac")
+        write_item(record, record.image_id, MASKS, out / "stac", {})
+    _write_mask_collection(configuration, _succeeded(records), out / "stac")
 
 
 def _succeeded(records: Sequence[Export]) -> list[Export]:
@@ -87,8 +94,16 @@ def _pixels(
     return pixels["class"], np.dstack([pixels[band] for band in ("B4", "B3", "B2")]), grid
 
 
-def _write_cog(classes: np.ndarray, grid: dict[str, Any], record: Export, path: Path) -> None:
+def affine_of(grid: dict[str, Any]) -> rasterio.Affine:
+    """Return the transform of a grid as Earth Engine describes it; zeros are left out."""
     affine = grid["affineTransform"]
+    return rasterio.Affine(
+        *(affine.get(key, 0) for key in ("scaleX", "shearX", "translateX")),
+        *(affine.get(key, 0) for key in ("shearY", "scaleY", "translateY")),
+    )
+
+
+def _write_cog(classes: np.ndarray, grid: dict[str, Any], record: Export, path: Path) -> None:
     profile = {
         "driver": "GTiff",
         "dtype": "uint8",
@@ -97,10 +112,7 @@ def _write_cog(classes: np.ndarray, grid: dict[str, Any], record: Export, path: 
         "width": classes.shape[1],
         "crs": grid["crsCode"],
         "nodata": NODATA,
-        "transform": rasterio.Affine(
-            *(affine[key] for key in ("scaleX", "shearX", "translateX")),
-            *(affine[key] for key in ("shearY", "scaleY", "translateY")),
-        ),
+        "transform": affine_of(grid),
     }
     temporary = path.with_suffix(".part")
     with MemoryFile() as memory:
@@ -153,7 +165,7 @@ def _local_files(name: str) -> dict[str, Any]:
     return {
         "cog": {
             "href": f"../masks/{name}.tif",
-            "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+            "type": COG_TYPE,
             "roles": ["data"],
         },
         "thumbnail": {
@@ -164,29 +176,40 @@ def _local_files(name: str) -> dict[str, Any]:
     }
 
 
-def _write_item(record: Export, folder: Path, files: Mapping[str, Any]) -> None:
+def write_item(
+    record: Export, name: str, collection: str, folder: Path, files: Mapping[str, Any]
+) -> None:
     """Write the ledger's STAC item, with files and its place in the collection added."""
     item = json.loads(record.item)
     item["assets"].update(files)
-    item["collection"] = "masks"
+    item["collection"] = collection
     item["links"] = [
         {"rel": rel, "href": "./collection.json", "type": "application/json"}
         for rel in ("collection", "parent", "root")
     ]
-    (folder / f"{record.image_id}.json").write_text(json.dumps(item, indent=1))
+    (folder / f"{name}.json").write_text(json.dumps(item, indent=1))
 
 
-def _write_collection(
+def _write_mask_collection(
     configuration: RunConfiguration, records: Sequence[Export], folder: Path
 ) -> None:
+    description = f"Cloud masks of {configuration.collection}, run {configuration.name}"
+    write_collection(MASKS, description, [(x, x.image_id) for x in records], folder)
+
+
+def write_collection(
+    name: str, description: str, items: Sequence[tuple[Export, str]], folder: Path
+) -> None:
+    """Write the STAC collection of items: records and their files' names."""
+    records = [record for record, _ in items]
     boxes = [bounding_box(json.loads(record.footprint)) for record in records]
     west, south, east, north = zip(*boxes, strict=True) if boxes else ([0],) * 4
     times = [record.sensed_at.isoformat().replace("+00:00", "Z") for record in records]
     collection: Mapping[str, Any] = {
         "type": "Collection",
         "stac_version": STAC_VERSION,
-        "id": "masks",
-        "description": f"Cloud masks of {configuration.collection}, run {configuration.name}",
+        "id": name,
+        "description": description,
         "license": "other",
         "extent": {
             "spatial": {"bbox": [[min(west), min(south), max(east), max(north)]]},
@@ -195,8 +218,8 @@ def _write_collection(
         "links": [
             {"rel": "root", "href": "./collection.json", "type": "application/json"},
             *(
-                {"rel": "item", "href": f"./{x.image_id}.json", "type": "application/geo+json"}
-                for x in records
+                {"rel": "item", "href": f"./{file}.json", "type": "application/geo+json"}
+                for _, file in items
             ),
         ],
     }

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import ee
 import typer
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError
 from rich.markup import escape
 
 from cli import stacks
@@ -23,6 +26,8 @@ def errors_for_people() -> Iterator[None]:
         code, message = 2, str(error)
     except (VerdureError, EmulatorFailed, EmulatorsMissing, stacks.FunctionFailed) as error:
         code, message = 1, str(error)
+    except (ee.EEException, GoogleAPICallError, GoogleAuthError) as error:
+        code, message = 1, f"Google says: {error}; `verdure doctor` knows what may be missing"
     else:
         return
     tell(message)

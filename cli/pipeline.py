@@ -23,6 +23,9 @@ class Function:
     retry_seconds: tuple[int, int] = (0, 0)
     source: Path = ROOT / "main.py"
     roles: tuple[str, ...] = ()
+    bucket_roles: tuple[str, ...] = ()
+    publishes: tuple[str, ...] = ()
+    drive: bool = False
 
 
 def read_pipeline() -> dict[str, Function]:
@@ -35,6 +38,9 @@ def read_pipeline() -> dict[str, Function]:
             entry.get("attempts", 1),
             tuple(entry.get("retry_seconds", (0, 0))),
             roles=tuple(entry.get("roles", ())),
+            bucket_roles=tuple(entry.get("bucket_roles", ())),
+            publishes=tuple(entry.get("publishes", ())),
+            drive=entry.get("drive", False),
         )
         for name, entry in content["functions"].items()
     }

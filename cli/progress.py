@@ -25,11 +25,14 @@ def export_bars() -> Iterator[Report]:
     with bars() as progress:
         started = progress.add_task("Exports started", total=None)
         final = progress.add_task("Masks recorded", total=None)
+        mapped = progress.add_task("Maps recorded", total=None, visible=False)
 
-        def report(counts: Mapping[str, int]) -> None:
+        def report(counts: Mapping[str, int], maps: Mapping[str, int]) -> None:
             total = sum(counts.values())
             done = sum(n for state, n in counts.items() if state in FINAL)
             progress.update(started, total=total, completed=done + counts.get(State.STARTED, 0))
             progress.update(final, total=total, completed=done)
+            ended = sum(n for state, n in maps.items() if state in FINAL)
+            progress.update(mapped, total=sum(maps.values()), completed=ended, visible=bool(maps))
 
         yield report

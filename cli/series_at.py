@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from emulator import client, launch
 from emulator.scenes import synthetic
 from shared.domain.classes import CLEAR
-from shared.domain.runs import RunConfiguration
+from shared.domain.runs import ProductParameters, RunConfiguration
 from shared.earth import gap_filling, season
 from shared.earth.curves import EPOCH, Period
 from shared.earth.index_series import index_series
@@ -74,7 +74,8 @@ def series_at(
         images = ee.ImageCollection(run.collection).filterBounds(point)
         images = images.filterDate(run.first_instant.isoformat(), run.last_instant.isoformat())
         masks = ee.ImageCollection(run.destination)
-        clear = index_series(images, masks)
+        products = run.products or ProductParameters()
+        clear = index_series(images, masks, cloud_below=products.cloud_below)
         times = clear.aggregate_array("system:time_start").getInfo()
         where = "{} {}".format(*place)
         if not times:
@@ -120,11 +121,11 @@ def _sample(
     projection: ee.Projection,
 ) -> dict[str, float | None]:
     period = period_of(run)
-    curve = gap_filling.curve_of(clear, period, preset)
+    curve = gap_filling.curve_of(clear, period, preset, has_trust=True)
     regular = gap_filling.regular_series(curve, gap_filling.regular_days(period, STEP))
     steps = range(len(period.every(STEP)))
     parts = [
-        clear.toBands().rename([f"clear_{i}" for i in range(count)]),
+        clear.select(0).toBands().rename([f"clear_{i}" for i in range(count)]),
         everything.toBands().rename([f"all_{i}" for i in range(count)]),
         gap_filling.columns(regular.select("value"), [f"value_{i}" for i in steps]),
         gap_filling.columns(regular.select("std"), [f"std_{i}" for i in steps]),

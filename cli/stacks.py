@@ -124,9 +124,7 @@ class EmbeddedStack:
 
     def close(self) -> None:
         """Close connections, and the file behind the ledger and the bus."""
-        self.services.earth_engine.close()
-        self.services.objects.close()
-        self.services.drive.close()
+        self.services.close()
         self.bus.close()
 
     def tick(self, function: str) -> dict[str, int]:
@@ -164,9 +162,7 @@ class EmulatorsStack:
 
     def close(self) -> None:
         """Close connections."""
-        self.services.earth_engine.close()
-        self.services.objects.close()
-        self.services.drive.close()
+        self.services.close()
 
     def tick(self, function: str) -> dict[str, int]:
         """Do what Cloud Scheduler does."""

@@ -27,6 +27,7 @@ class Summary:
     peak_queued_tasks: int | None
     wall_seconds: float
     dead_letters: int = 0
+    maps: int = 0  # made of the masks
     failures: list[dict[str, str]] = field(default_factory=list)
     unreadable_scenes: list[str] = field(default_factory=list)
 
@@ -42,6 +43,7 @@ def summarize(
     statistics: dict[str, Any] | None = None,
     ledger_writes: Mapping[str, int] | None = None,
     dead_letters: int = 0,
+    maps: Sequence[Export] = (),
 ) -> Summary:
     """Return the summary of a run, with the Earth Engine emulator's statistics if there are.
 
@@ -64,7 +66,8 @@ def summarize(
         peak_queued_tasks=counted.get("peak_queued_tasks"),
         wall_seconds=round(wall_seconds, 2),
         dead_letters=dead_letters,
-        failures=failures(records),
+        maps=sum(record.state is State.SUCCEEDED for record in maps),
+        failures=failures([*records, *maps]),
         unreadable_scenes=counted.get("unreadable_scenes", []),
     )
 

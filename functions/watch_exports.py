@@ -31,7 +31,10 @@ def watch_exports(services: Services) -> dict[str, int]:
     """Publish what ended, adopt or put back what a crash left, release more images."""
     counts = {"ended": 0, "released": 0}
     runs = services.ledger.active_runs()
-    in_flight = {run.name: services.ledger.in_flight(run.name) for run in runs}
+    in_flight = {
+        run.name: [x for name in run.queues for x in services.ledger.in_flight(name)]
+        for run in runs
+    }
     tasks: Attempts = {}
     if any(in_flight.values()):
         # Newest first: of two tasks with one name, the older one stays in the dictionary.

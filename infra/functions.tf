@@ -99,14 +99,34 @@ resource "google_cloudfunctions2_function" "function" {
     max_instance_request_concurrency = 1
     all_traffic_on_latest_revision   = true
 
-    environment_variables = {
-      VERDURE_PROJECT    = var.project_id
-      VERDURE_DEPLOYMENT = var.name
-      LOG_EXECUTION_ID   = "true"
+    environment_variables = merge(
+      {
+        VERDURE_PROJECT    = var.project_id
+        VERDURE_DEPLOYMENT = var.name
+        LOG_EXECUTION_ID   = "true"
+      },
+      contains(keys(local.drive_functions), each.key) ? {
+        VERDURE_DRIVE_CREDENTIALS = "${local.drive_folder}/${local.drive_file}"
+      } : {},
+    )
+
+    dynamic "secret_volumes" {
+      for_each = contains(keys(local.drive_functions), each.key) ? [local.drive_secret] : []
+      content {
+        mount_path = local.drive_folder
+        project_id = var.project_id
+        secret     = secret_volumes.value
+
+        versions {
+          version = "latest" # fetched when the file is read: a new version needs no deployment
+          path    = local.drive_file
+        }
+      }
     }
   }
 
   depends_on = [
+    google_secret_manager_secret_iam_member.drive,
     google_project_iam_member.build,
     google_storage_bucket_iam_member.build,
     google_artifact_registry_repository_iam_member.build,

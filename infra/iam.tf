@@ -32,6 +32,13 @@ resource "google_service_account" "function" {
   account_id   = each.value.resource
   display_name = "Verdure function ${each.key}"
   depends_on   = [google_project_service.api]
+
+  lifecycle {
+    precondition {
+      condition     = length(each.value.resource) <= 30
+      error_message = "${each.value.resource} would be a service account's id, of at most 30 characters; shorten the function's name in pipeline.yaml, or `name`."
+    }
+  }
 }
 
 resource "google_service_account" "build" {

@@ -9,6 +9,7 @@ locals {
       roles           = toset(try(function.roles, []))
       publishes       = toset(try(function.publishes, []))
       bucket_roles    = toset(try(function.bucket_roles, []))
+      drive           = try(function.drive, false)
       memory          = try(function.memory, "512Mi")
       timeout_seconds = try(function.timeout_seconds, 540)
       max_instances   = try(function.max_instances, 1)
@@ -47,7 +48,7 @@ data "google_project" "this" {
 }
 
 resource "google_project_service" "api" {
-  for_each = local.apis
+  for_each = setunion(local.apis, local.drive_apis)
 
   service            = each.value
   disable_on_destroy = false # others in the project may use it

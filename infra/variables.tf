@@ -40,6 +40,19 @@ variable "disabled_functions" {
   }
 }
 
+variable "drive" {
+  description = "Whether runs may keep second copies in Drive (archive.drive); null for not. `{}` for a folder of a Shared Drive; with `secret`, the name of a secret of this project that holds a person's OAuth credentials, for a folder of that person's."
+  type = object({
+    secret = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = try(var.drive.secret, null) == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.drive.secret))
+    error_message = "drive.secret is ${coalesce(try(var.drive.secret, null), "not set")}; expected the name of a secret of this project, such as verdure-drive (gcloud secrets list)."
+  }
+}
+
 variable "keep_data" {
   description = "Whether `terraform destroy` leaves the ledger and the archived files as they are."
   type        = bool

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,18 @@ from model.pixels import Array, Grid, read
 from model.publish import publish
 from shared.domain.classes import CLOUDY, NODATA
 from shared.domain.runs import MASK_ALGORITHM, MaskParameters
-from shared.earth.background import background_images
 from shared.earth.cloud_mask import Publication, cloud_mask
 from shared.models import CloudModel
 
 #: What each output is of: file suffix and band.
-OUTPUTS = {"class": "class", "probability": "cloud_probability"}
-
-BYTES_EACH = 3
+OUTPUTS = {"class": "class", "probability": "cloud_probability", "agreement": "agreement"}
 
 #: What the files say of themselves (GeoTIFF tags, as JSON), beside the algorithm.
 RECORDED = ("model", "inputs", "background_images", "fallbacks")
 
+
+#: Tells where shadows fall if there is no date.
+AZIMUTH = "MEAN_SOLAR_AZIMUTH_ANGLE"
 
 #: A median of fewer images may show their clouds.
 FEW_IMAGES = 3
@@ -38,7 +38,7 @@ EMPTY = "the image has no valid pixel: the mask is empty"
 
 @dataclass(frozen=True)
 class Applied:
-    """What was done to one image; `inputs` is what the mask was made from.
+    """What was done to one image; `inputs` is what its class, probability and agreement are from.
 
     `fallbacks` says in sentences what the mask had to do without; `problem`, why there is none.
     """
@@ -80,7 +80,7 @@ def apply(
     using: Using,
     track: Callable[[list[Any]], Iterable[Any]],
 ) -> list[Applied]:
-    """Write class and probability of every image that the emulator serves.
+    """Write class, probability and agreement of every image that the emulator serves.
 
     An image without a mask is among the results with its problem. Collections of which no image
     has a band of the models (cloud scores, weather) are inputs of others, if there are others.
@@ -131,17 +131,19 @@ def _apply(
     image_id, image = stored.id.rsplit("/", 1)[-1], ee.Image(stored.id)
     dated = stored.properties.get("system:time_start") is not None
     scenes = ee.ImageCollection(collection) if dated else None
-    number = 0 if scenes is None else _number_of_others(image, scenes, using.parameters)
-    mask = cloud_mask(image, scenes, using.parameters, using.publication(model))
+    # Which input an image of no date has cannot be told: they come and go with time.
+    wanted = using.parameters.inputs if dated else ()
+    mask = cloud_mask(image, scenes, using.parameters, using.publication(model), wanted)
+    number, present = _made_from(mask, wanted)
     band = next(band for band in stored.bands if band.name == "B2")
     grid = Grid(band.crs, band.transform, band.width, band.height)
-    pixels = read(mask.unmask(NODATA, False).toByte(), grid, BYTES_EACH)
+    pixels = read(mask.unmask(NODATA, False).toByte(), grid, len(OUTPUTS))
     flagged, valid = np.isin(pixels["class"], CLOUDY), pixels["class"] != NODATA
-    fallbacks = list(_fallbacks(stored, model, number, using))
+    fallbacks = list(_fallbacks(stored, model, number, present, using))
     applied = Applied(
         image_id=image_id,
         model=model.asset_name,
-        inputs=[*model.bands, *(["background"] if number else [])],
+        inputs=[*model.bands, *(["background"] if number else []), *present],
         background_images=number,
         fallbacks=fallbacks if valid.any() else [*fallbacks, EMPTY],
         seconds=round(time.monotonic() - begin, 3),
@@ -153,24 +155,30 @@ def _apply(
     return applied
 
 
-def _fallbacks(image: StoredImage, model: CloudModel, number: int, using: Using) -> Iterator[str]:
+def _made_from(mask: ee.Image, wanted: Sequence[str]) -> tuple[int, list[str]]:
+    """Return how many images are a mask's background, and which of the wanted inputs are there."""
+    names = ["background_images", *(f"{name}_present" for name in wanted)]
+    found = mask.toDictionary(names).getInfo()
+    return int(found["background_images"]), [name for name in wanted if found[f"{name}_present"]]
+
+
+def _fallbacks(
+    image: StoredImage, model: CloudModel, number: int, present: Sequence[str], using: Using
+) -> Iterator[str]:
     """Yield what an image's mask does without, and why."""
     if missing := _missing(using.models[0].bands, image):
         yield f"{model.name} instead of {using.models[0].name}: bands missing: {', '.join(missing)}"
     days = using.parameters.background_days
     if image.properties.get("system:time_start") is None:
         yield "no background: the image has no date (system:time_start)"
+        if image.properties.get(AZIMUTH) is None:
+            yield f"shadows in any direction: the image has no date and no {AZIMUTH}"
     elif not number:
         yield f"no background: no other image of the tile within {days} days"
     elif number < FEW_IMAGES:
         yield f"background of {number} image{'s' * (number > 1)} only: clouds in it may remain"
-
-
-def _number_of_others(
-    image: ee.Image, scenes: ee.ImageCollection, parameters: MaskParameters
-) -> int:
-    days, most = parameters.background_days, parameters.background_images
-    return int(background_images(image, scenes, days, most).size().getInfo())
+    if absent := [name for name in using.parameters.inputs if name not in present]:
+        yield f"agreement without {', '.join(absent)}: not there for this image"
 
 
 def _write(values: Array, grid: Grid, path: Path, applied: Applied, name: str) -> None:

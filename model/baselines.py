@@ -1,7 +1,7 @@
 """The masks that the default one is held against, as graphs and what is made of their pixels."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ee
@@ -25,6 +25,7 @@ PROBABILITY, SIX_PROBABILITY = f"{DEFAULT}_probability", f"{SIX}_probability"
 
 #: What baselines are called.
 QA60, PRESET_ORIGINAL = "QA60", "preset original"
+LEARNT_HERE = f"{PRESET_ORIGINAL}, learnt here"
 S2CLOUDLESS, S2CLOUDLESS_SMOOTHED = "s2cloudless", "s2cloudless, smoothed"
 
 #: The masker of other people's masks.
@@ -40,11 +41,7 @@ COLOURS, COLOURED, WHITE = "colours", ("red", "green", "blue"), 6000
 #: (package s2cloudless 1.7, S2PixelCloudDetector; eo-learn's reference masks).
 THRESHOLD, AVERAGED, GROWN = 0.4, 4, 2
 
-#: Share of cloud in a combination of the original's methods from which it is cloud (the cut-off
-#: that the 2019 system meant to use).
-ORIGINAL_CUTOFF = 0.29
-
-#: Folds of scenes on which the table of preset original is learnt and judged.
+#: Folds of scenes on which another table of preset original is learnt and judged.
 FOLDS = 5
 
 
@@ -107,11 +104,13 @@ def s2cloudless_is_installed() -> bool:
 
 
 def baseline_classes(bands: Mapping[str, Array]) -> dict[str, Array]:
-    """Return an image's classes by baseline, of what its maskers said; preset original is apart.
+    """Return an image's classes by baseline, of what its maskers said.
 
     Where a method says nothing its pixels stay NODATA.
     """
     found = {name: bands[name] for name in (SIX, QA60, *METHODS) if name in bands}
+    if set(ORIGINAL) <= set(bands):
+        found[PRESET_ORIGINAL] = _original(bands)
     percent = bands.get(S2CLOUDLESS_PROBABILITY)
     if percent is not None:
         found[S2CLOUDLESS] = _where_known(percent, percent / PERCENT > THRESHOLD)
@@ -134,17 +133,32 @@ def _where_known(percent: Array, cloud: Array) -> Array:
     return np.where(percent == NODATA, NODATA, cloud * CLOUD).astype(np.uint8)
 
 
-def original_classes(said: list[Mapping[str, Array]], truths: list[Array]) -> list[Array]:
-    """Return preset original's classes of each scene, by a table learnt on other scenes.
+def _original(said: Mapping[str, Array]) -> Array:
+    """Return preset original's classes, by the project's table."""
+    model = models.load_original()
+    codes, silent = _votes(said, model.methods), [said[name] == NODATA for name in model.methods]
+    alone = np.array(model.without_background)
+    known = np.array(model.probabilities)[codes]
+    probability = np.where(np.any(silent, 0), alone[codes % len(alone)], known)
+    cloud = (probability >= model.cutoff).astype(np.uint8) * CLOUD
+    return np.where(silent[0], NODATA, cloud).astype(np.uint8)
+
+
+def _votes(said: Mapping[str, Array], methods: Sequence[str]) -> Array:
+    """Return each pixel's combination, the first method the lowest bit; silence counts as clear."""
+    votes = [(said[name] == 1).astype(int) << i for i, name in enumerate(methods)]
+    return np.sum(votes, 0)
+
+
+def original_learnt_here(said: list[Mapping[str, Array]], truths: list[Array]) -> list[Array]:
+    """Return preset original's classes of each scene, by a table learnt on other scenes of these.
 
     The 2019 model saw four binary methods, so its forest is a table of their 16 combinations:
-    each is cloud if at least ORIGINAL_CUTOFF of the pixels that have it are. A method that says
-    nothing counts as saying clear.
+    each is cloud if at least the model's cut-off of the pixels that have it are. A method that
+    says nothing counts as saying clear.
     """
-    codes = [
-        sum((scene[name] == 1).astype(int) << i for i, name in enumerate(ORIGINAL))
-        for scene in said
-    ]
+    cutoff = models.load_original().cutoff
+    codes = [_votes(scene, ORIGINAL) for scene in said]
     size = 2 ** len(ORIGINAL)
     cloud, all_pixels = np.zeros((len(codes), size)), np.zeros((len(codes), size))
     for i, (code, truth) in enumerate(zip(codes, truths, strict=True)):
@@ -156,5 +170,5 @@ def original_classes(said: list[Mapping[str, Array]], truths: list[Array]) -> li
     for code, fold in zip(codes, folds, strict=True):
         others = folds != fold
         share = cloud[others].sum(0) / np.maximum(all_pixels[others].sum(0), 1)
-        found.append((share >= ORIGINAL_CUTOFF)[code].astype(np.uint8) * CLOUD)
+        found.append((share >= cutoff)[code].astype(np.uint8) * CLOUD)
     return found

@@ -13,7 +13,6 @@ import numpy as np
 from emulator.trees import Forest
 from model.baselines import (
     DEFAULT,
-    ORIGINAL_CUTOFF,
     PRESET_ORIGINAL,
     PROBABILITY,
     QA60,
@@ -297,10 +296,10 @@ def _comparison(found: Comparison) -> list[str]:
         "## Beside other masks, on the same pixels",
         _prose(f"""
             {len(found.scenes)} scenes of the synthetic regions {", ".join(places)}, {pixels:,}
-            pixels of 10 m. The forests saw no pixel of these regions, whose seeds are their own;
-            preset original's table is learnt on other scenes of them. Intervals are of
-            {RESAMPLES:,} draws of scenes within regions, the same for both masks of a difference.
-            What is true is what the simulation says ([synthetic-region.md](synthetic-region.md)).
+            pixels of 10 m. No model saw a pixel of these regions, whose seeds are their own.
+            Intervals are of {RESAMPLES:,} draws of scenes within regions, the same for both masks
+            of a difference. What is true is what the simulation says
+            ([synthetic-region.md](synthetic-region.md)).
         """),
         f"**{_verdict(found)}**",
         _prose("""
@@ -317,10 +316,11 @@ def _comparison(found: Comparison) -> list[str]:
             ESA says which bands its mask looks at, not from which values
             ([technical guide]({GUIDE})).
             {S2CLOUDLESS}: probability above 0.4; smoothed: with its authors' discs of 4 pixels for
-            the mean and 2 for growing, on 10 m. {PRESET_ORIGINAL}: cloud where at least
-            {100 * ORIGINAL_CUTOFF:.0f} % of the pixels with the same votes of tree2, tree3,
-            percentile1 and percentile5 are. {SIX}: the default mask by `cloud-6`. Baselines have no
-            class for shadow or snow.
+            the mean and 2 for growing, on 10 m. {PRESET_ORIGINAL}: a run's, by the table of
+            `shared/models/original.json`; learnt here: by a table of the other scenes compared,
+            cloud where at least {100 * models.load_original().cutoff:.0f} % of the pixels with the
+            same votes of tree2, tree3, percentile1 and percentile5 are. {SIX}: the default mask by
+            `cloud-6`. Baselines have no class for shadow or snow.
         """),
         *_by_place(found, places, order),
         "Pixels by true class (rows) and class of the default mask (columns):",

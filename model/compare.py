@@ -10,14 +10,14 @@ import numpy as np
 from emulator.scenes import synthetic
 from model.baselines import (
     DEFAULT,
+    LEARNT_HERE,
     OWN,
-    PRESET_ORIGINAL,
     PROBABILITY,
     S2CLOUDLESS,
     SIX,
     SIX_PROBABILITY,
     baseline_classes,
-    original_classes,
+    original_learnt_here,
     s2cloudless_is_installed,
 )
 from model.build import LEAST_SCENES, UnusableSamples
@@ -35,7 +35,7 @@ REGIONS = {"foothills": 2026, "winter": 2027, "desert": 2028, "coast": 2029}
 
 #: Their side (pixels of 10 m), images each has, and images compared: rather many small ones than
 #: few large ones, for neighbouring pixels are right or wrong together.
-SIDE, IMAGES, COMPARED = 128, 50, 8
+SIDE, IMAGES, COMPARED = 128, 50, 16
 
 #: Images of which less is known than this share are not compared: corners of a swath.
 LEAST_KNOWN = 0.5
@@ -102,7 +102,7 @@ def compare(places: list[Place], work: Path, track: Track) -> Comparison:
     the same: an interrupted comparison goes on where it was.
     """
     scenes = [compared for place in places for compared in masked(place, work, track)]
-    _add_original(scenes)
+    _learn_original(scenes)
     return judged(scenes)
 
 
@@ -146,13 +146,13 @@ def _compared(place: Place, scene: Scene, known: Array, bands: dict[str, Array])
     return Compared(place.name, scene.image_id, truth, {DEFAULT: default} | masks, bands)
 
 
-def _add_original(scenes: list[Compared]) -> None:
-    """Add the masks of preset original, where scenes are enough to learn its table on others."""
+def _learn_original(scenes: list[Compared]) -> None:
+    """Add preset original's masks by a table of other scenes, where these are enough."""
     known = all(set(ORIGINAL) <= set(scene.bands) for scene in scenes)
     if known and len(scenes) >= LEAST_SCENES:
-        found = original_classes([x.bands for x in scenes], [x.truth for x in scenes])
+        found = original_learnt_here([x.bands for x in scenes], [x.truth for x in scenes])
         for scene, classes in zip(scenes, found, strict=True):
-            scene.masks[PRESET_ORIGINAL] = classes
+            scene.masks[LEARNT_HERE] = classes
 
 
 def judged(scenes: list[Compared]) -> Comparison:

@@ -5,7 +5,7 @@ between leaves a record from which the same step finds what was done, and goes o
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from shared import second_copies
 from shared.domain import archive, copies, sidecars
 from shared.domain.archive import LEAVING, ArchivePolicy, Asset, File, State
 from shared.domain.copies import WITH_MASKS, WITH_NODATA, CannotBeCopied, Part
-from shared.domain.exports import IN_FLIGHT, Export, Failure
+from shared.domain.exports import IN_FLIGHT, MASK, Export, Failure
 from shared.domain.exports import State as ExportState
 from shared.domain.failures import classify
 from shared.domain.runs import Run
@@ -99,16 +99,20 @@ class Archiver:
         return len(leaving)
 
     def candidates(self) -> list[Asset]:
-        """Return the assets that there are, on record or not; whose mask is being redone stays."""
+        """Return the assets that there are, on record or not; whose mask is being redone stays.
+
+        Of masks that a finished season has used it is said when.
+        """
         services, run = self._services, self._run
         known = {x.record_id: x for x in services.assets.of_run(run.name)}
         stock = self._stock(known.values())
-        exports = services.ledger.exports(run.name)
-        busy = _busy(exports)
+        exports = self._exports(services.ledger.exports)
+        busy, used = _busy(exports), _used(exports)
         new = [record for x in exports if (record := _record(run, x, stock))]
         all_there = [x for x in new if x.record_id not in known]
         all_there += [x for x in known.values() if stock.has(x)]
-        return [x for x in all_there if x.image_id not in busy]
+        left = [x for x in all_there if x.image_id not in busy]
+        return [archive.use(x, used.get(x.image_id)) for x in left]
 
     def start(self) -> int:
         """Start as many copies as one call may have under way; return how many."""
@@ -232,7 +236,7 @@ class Archiver:
         if not due:
             return 0
         stock = self._stock(due)
-        busy = _busy(self._services.ledger.in_flight(run.name))
+        busy = _busy(self._exports(self._services.ledger.in_flight))
         for record in due:
             if record.image_id not in busy:
                 with log_context(asset_id=record.asset_id):
@@ -270,12 +274,16 @@ class Archiver:
 
     # What the steps share.
 
+    def _exports(self, of_queue: Callable[[str], Sequence[Export]]) -> list[Export]:
+        """Return exports of masks and maps."""
+        return [export for queue in self._run.queues for export in of_queue(queue)]
+
     def _stock(self, records: Iterable[Asset]) -> Stock:
-        """List the run's destination, and the folders of what was imported."""
+        """List the run's collections, and the folders of what was imported."""
         folders = {x.asset_id.rpartition("/")[0] for x in records}
         listed = [
             description
-            for folder in sorted(folders | {self._run.configuration.destination})
+            for folder in sorted(folders | set(self._run.collections))
             for description in self._services.earth_assets.describe(folder)
         ]
         return Stock({description["name"]: description for description in listed})
@@ -342,23 +350,6 @@ def policy_of(run: Run) -> ArchivePolicy:
     return run.configuration.archive
 
 
-def note_use(run: Run, image_ids: Iterable[str], services: Services) -> int:
-    """Note that a finished season has used the masks of some images, which then leave first.
-
-    Returns how many masks that are live were noted for the first time. Costs a listing of the
-    run's destination.
-    """
-    if run.configuration.archive is None:
-        return 0
-    wanted, now = set(image_ids), services.now()
-    live = [x for x in Archiver(run, services).candidates() if x.image_id in wanted]
-    used = [x for record in live if (x := archive.use(record, now))]
-    services.assets.add(used)
-    for record in used:  # those that were on record before
-        services.assets.change(record.record_id, lambda x: archive.use(x, now))
-    return len(used)
-
-
 def compared(
     wanted: Sequence[Copy], services: Services
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -387,15 +378,27 @@ def copy_problem(record: Asset, services: Services) -> str:
 
 
 def _busy(exports: Sequence[Export]) -> set[str]:
-    """Return the images whose mask is being made, perhaps in place of the one that is there."""
-    return {x.image_id for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)}
+    """Return what is being made, perhaps in place of what is there, and what maps are made of."""
+    under_way = [x for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)]
+    return {name for x in under_way for name in (x.image_id, *x.inputs)}
+
+
+def _used(exports: Sequence[Export]) -> dict[str, datetime]:
+    """Return the images whose masks a map of a finished season was made of, and when."""
+    maps = [x for x in exports if x.kind != MASK and not x.in_season]
+    return {
+        image_id: x.ended_at
+        for x in maps
+        if x.state is ExportState.SUCCEEDED and x.ended_at is not None
+        for image_id in x.inputs
+    }
 
 
 def _record(run: Run, export: Export, stock: Stock) -> Asset | None:
-    """Return the record of a mask that is not on record, if it is the one that is there."""
+    """Return the record of an output that is not on record, if it is the one that is there."""
     if export.state is not ExportState.SUCCEEDED:
         return None
-    asset_id = f"{run.configuration.destination}/{export.image_id}"
+    asset_id = run.place_of(export)
     description = stock.descriptions.get(asset_id)
     if description is None or description["properties"].get("run_key") != export.export_id:
         return None

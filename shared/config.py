@@ -19,10 +19,13 @@ import yaml
 
 from shared.domain.archive import ArchivePolicy
 from shared.domain.runs import (
+    FILLINGS,
     INPUTS,
+    MAPS,
     MAX_QUEUED_TASKS,
     PRESETS,
     MaskParameters,
+    ProductParameters,
     RunConfiguration,
 )
 from shared.errors import InvalidConfiguration
@@ -235,7 +238,40 @@ def _contradictions(run: RunConfiguration) -> list[str]:
         ),
     ]
     problems = [problem for fine, problem in checks if not fine]
+    problems += _product_contradictions(run.products) if run.products else []
     return problems + (_archive_contradictions(run.archive) if run.archive else [])
+
+
+def _product_contradictions(products: ProductParameters) -> list[str]:
+    checks = [
+        (
+            set(products.maps) <= set(MAPS) and len(set(products.maps)) == len(products.maps) > 0,
+            f"products.maps is {list(products.maps)}, expected one or more of {', '.join(MAPS)}, "
+            "each once",
+        ),
+        (
+            products.preset in FILLINGS,
+            f"products.preset is {products.preset!r}, expected {' or '.join(FILLINGS)}",
+        ),
+        (
+            1 <= products.cloud_below <= 101,
+            f"products.cloud_below is {products.cloud_below}, expected 1 to 101 %",
+        ),
+        (
+            10 <= products.scale <= 1000,
+            f"products.scale is {products.scale}, expected 10 to 1000 metres",
+        ),
+        (
+            1 <= products.step <= 100,
+            f"products.step is {products.step}, expected 1 to 100 days",
+        ),
+        (
+            0 <= products.land_cover_class <= 15,
+            f"products.land_cover_class is {products.land_cover_class}, expected a number of "
+            "LC_Type2, 0 to 15",
+        ),
+    ]
+    return [problem for fine, problem in checks if not fine]
 
 
 def _archive_contradictions(policy: ArchivePolicy) -> list[str]:

@@ -40,6 +40,20 @@ class ImageFound(Message):
 
 
 @dataclass(frozen=True)
+class SeasonReady(Message):
+    """A map of a tile and year waits for its export, its masks are there, and a slot is free.
+
+    `map_id` is `<tile>_<year>`; `attempt` is as in ImageFound.
+    """
+
+    topic: ClassVar[str] = "season-ready"
+    run_id: str
+    export_id: str
+    map_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
 class EndedTask:
     """What Earth Engine says of one export task that is over.
 
@@ -87,7 +101,8 @@ class RestoreRequested(Message):
 
 
 TOPICS: dict[str, type[Message]] = {
-    cls.topic: cls for cls in (ImageFound, ExportFinished, QuotaReached, RestoreRequested)
+    cls.topic: cls
+    for cls in (ImageFound, ExportFinished, SeasonReady, QuotaReached, RestoreRequested)
 }
 
 

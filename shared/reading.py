@@ -7,10 +7,11 @@ from typing import Any
 
 import shapely
 
+from shared.domain import archive
 from shared.domain.archive import READABLE, Asset, Way
 from shared.domain.copies import encoded
 from shared.domain.exports import Export, State
-from shared.domain.runs import Run
+from shared.domain.runs import MAPS, Run
 from shared.earth.masks import Place, collection
 from shared.services import Services
 
@@ -57,8 +58,13 @@ def _all(
         place = _place(record) if record else Place(asset_id, image_id)
         yield export.sensed_at, json.loads(export.footprint), place
     for record in records.values():
-        if record.version not in of_runs:  # imported: no run of ours made it
+        if record.version not in of_runs and not _is_map(record):  # imported: no run made it
             yield record.sensed_at, json.loads(record.description).get("geometry"), _place(record)
+
+
+def _is_map(record: Asset) -> bool:
+    """Tell whether an asset is a map of ours, and no mask."""
+    return record.version.split("-")[0] in MAPS
 
 
 def _has_output(export: Export) -> bool:
@@ -73,7 +79,8 @@ def _is_later(one: Export, other: Export) -> bool:
 
 def _place(record: Asset) -> Place:
     description = json.loads(record.description)
-    if record.state in READABLE:
+    # Who reads may do it when the undo window of a verified copy is over.
+    if record.state in READABLE and record.state is not archive.State.TOMBSTONED:
         lost = record.way in (Way.INGEST, Way.COG) and _loses(description)
         return Place(record.asset_id, record.image_id, description if lost else None, lost=lost)
     uris = tuple(file.uri for file in record.files[:-1])

@@ -59,6 +59,12 @@ class Ledger(Protocol):
     def exports(self, run: str) -> list[Export]:
         """Return every export of a run, ordered by sensing time."""
 
+    def of_tile(self, run: str, tile: str) -> list[Export]:
+        """Return every export of a run in a tile, ordered by sensing time."""
+
+    def is_tile_open(self, run: str, tile: str) -> bool:
+        """Tell whether an export of a run in a tile is in a state that is not final."""
+
     def count_by_state(self, run: str) -> dict[str, int]:
         """Return the number of exports in each state that occurs."""
 
@@ -165,15 +171,24 @@ class EarthEngine(Protocol):
         Raises TaskQueueFull, PermanentError or TransientError.
         """
 
+    def start_map(self, run: Run, export: Export, masks: Any = None) -> str:
+        """Start the export of one map of a tile; like `start_mask`.
+
+        `masks` is the ee.ImageCollection that its masks are in, the run's destination by default.
+        """
+
     def tasks(self) -> Iterator[Task]:
         """List the export tasks that carry an export id: one request for every 500 tasks."""
 
-    def describe_outputs(self, run: Run, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Look at the outputs themselves: one request, whatever their number.
+    def describe_outputs(
+        self, run: Run, kind: str, image_ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Look at the outputs of one kind themselves: one request, whatever their number.
 
         Returns, by image id and for those that exist: `run_key`, `bands`, `crs`, `scale`
-        (metres), `valid_share` and `cloud_share` (0 to 1; cloud of the valid pixels),
-        `background_images`, and `<input>_present` (1 or 0) for each of shared.domain.runs.INPUTS.
+        (metres) and `valid_share` (0 to 1). Of maps also `weather_days`, of masks `cloud_share`
+        (of the valid pixels), `background_images`, and `<input>_present` (1 or 0) for each of
+        shared.domain.runs.INPUTS.
         """
 
     def connect(self) -> None:
@@ -262,3 +277,8 @@ class Services:
     earth_assets: EarthAssets
     objects: Objects
     drive: Drive
+
+    def close(self) -> None:
+        """Close connections; a later call opens them again."""
+        for service in (self.earth_engine, self.objects, self.drive):
+            service.close()

@@ -94,6 +94,16 @@ run "a_function_that_only_the_yaml_knows" {
   }
 }
 
+run "a_function_whose_name_is_too_long" {
+  command = plan
+
+  variables {
+    pipeline = "tests/long-name.yaml"
+  }
+
+  expect_failures = [google_service_account.function]
+}
+
 run "the_audit_log_calls_watch_exports" {
   command = plan
 
@@ -108,6 +118,61 @@ run "the_audit_log_calls_watch_exports" {
   assert {
     condition     = !strcontains(google_logging_project_sink.task_ended["task-ended"].filter, "Compute") && !strcontains(google_logging_project_sink.task_ended["task-ended"].filter, "ListOperations")
     error_message = "What watch_exports does itself must not be in the filter."
+  }
+}
+
+run "no_drive_unless_asked_for" {
+  command = plan
+
+  assert {
+    condition     = !contains(keys(google_project_service.api), "drive.googleapis.com") && length(google_secret_manager_secret_iam_member.drive) == 0
+    error_message = "Neither the API nor a secret, unless a variable says so."
+  }
+}
+
+run "second_copies_in_a_shared_drive" {
+  command = plan
+
+  variables {
+    drive = {}
+  }
+
+  assert {
+    condition     = contains(keys(google_project_service.api), "drive.googleapis.com") && !contains(keys(google_project_service.api), "secretmanager.googleapis.com")
+    error_message = "Drive's API is enabled, Secret Manager's is not needed."
+  }
+  assert {
+    condition     = alltrue([for x in google_cloudfunctions2_function.function : !contains(keys(x.service_config[0].environment_variables), "VERDURE_DRIVE_CREDENTIALS")])
+    error_message = "The functions write as themselves."
+  }
+}
+
+run "second_copies_in_a_persons_drive" {
+  command = plan
+
+  variables {
+    drive = { secret = "verdure-drive" }
+  }
+
+  assert {
+    condition     = contains(keys(google_project_service.api), "secretmanager.googleapis.com")
+    error_message = "The secret is Secret Manager's."
+  }
+  assert {
+    condition     = toset([for x in google_secret_manager_secret_iam_member.drive : x.member]) == toset(["serviceAccount:verdure-archive-assets@my-project.iam.gserviceaccount.com", "serviceAccount:verdure-restore-asset@my-project.iam.gserviceaccount.com"])
+    error_message = "Only the functions that use Drive may read the secret."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.function["archive_assets"].service_config[0].environment_variables["VERDURE_DRIVE_CREDENTIALS"] == "/secrets/drive/credentials.json"
+    error_message = "They are told where it is."
+  }
+  assert {
+    condition     = one(google_cloudfunctions2_function.function["archive_assets"].service_config[0].secret_volumes).mount_path == "/secrets/drive" && one(one(google_cloudfunctions2_function.function["archive_assets"].service_config[0].secret_volumes).versions).path == "credentials.json"
+    error_message = "It is there."
+  }
+  assert {
+    condition     = length(google_cloudfunctions2_function.function["mask_image"].service_config[0].secret_volumes) == 0
+    error_message = "The others have no secret."
   }
 }
 

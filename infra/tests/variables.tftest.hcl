@@ -60,3 +60,11 @@ run "a_budget_without_an_account" {
   }
   expect_failures = [var.budget]
 }
+
+run "a_secret_by_its_path" {
+  command = plan
+  variables {
+    drive = { secret = "projects/my-project/secrets/verdure-drive" }
+  }
+  expect_failures = [var.drive]
+}

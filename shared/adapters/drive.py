@@ -12,6 +12,7 @@ import google.auth
 import google.oauth2.credentials
 import google_auth_httplib2
 import httplib2
+from google.auth.exceptions import GoogleAuthError, RefreshError
 from googleapiclient import discovery, http
 from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.errors import HttpError
@@ -49,6 +50,10 @@ def _translated(call: Callable[..., T]) -> Callable[..., T]:
             return call(self, name, *args)
         except HttpError as error:
             raise self.meaning_of(name, error) from error
+        except GoogleAuthError as error:
+            is_refused = isinstance(error, RefreshError) and not error.retryable
+            kind = AccessDenied if is_refused else Unavailable
+            raise kind(f"{name}: Drive: the account's credentials: {error}") from error
         except (OSError, httplib2.HttpLib2Error) as error:
             raise Unavailable(f"{name}: Drive did not answer: {error}") from error
 

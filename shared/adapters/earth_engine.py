@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import ee
@@ -15,12 +16,13 @@ from ee import deprecation
 
 from shared import models
 from shared.adapters import credentials
-from shared.domain import ids
-from shared.domain.exports import Export
+from shared.domain import ids, products
+from shared.domain.exports import MASK, Export
 from shared.domain.images import FoundImage
-from shared.domain.runs import CODE_VERSION, INPUTS, MASK_ALGORITHM, Run
+from shared.domain.runs import CODE_VERSION, INPUTS, MAPS, MASK_ALGORITHM, Run
 from shared.earth.cloud_mask import Publication, mask_of
-from shared.earth.listing import PAGE, images_page, outputs
+from shared.earth.listing import PAGE, images_page, maps, outputs
+from shared.earth.productivity import chosen_of, map_of
 from shared.errors import (
     AccessDenied,
     NotFound,
@@ -52,7 +54,7 @@ _MEANINGS: tuple[tuple[str, type[VerdureError]], ...] = (
 )
 
 #: Our operations' description: `<image id> <request id>`.
-_DESCRIPTION = re.compile(r"\S+ (mask-[0-9a-f]+(?:-\d+)?)")
+_DESCRIPTION = re.compile(rf"\S+ ((?:{'|'.join((MASK, *MAPS))})-[0-9a-f]+(?:-\d+)?)")
 
 #: Names in a request's template, of characters that asset ids and request ids may have.
 IMAGE_ID, RUN_KEY, REQUEST_ID = "IMAGE-ID", "RUN-KEY", "REQUEST-ID"
@@ -147,6 +149,16 @@ class EarthEngineClient:
         return str(operation["name"])
 
     @translated
+    def start_map(self, run: Run, export: Export, masks: Any = None) -> str:
+        """Start the export of one map of a tile: one request."""
+        self.connect()
+        task = _map_export(run, export, run.configuration.destination if masks is None else masks)
+        request_id = ids.request_id(export.export_id, export.attempt)
+        task.config["description"] = f"{export.image_id} {request_id}"
+        operation = ee.data.exportImage(request_id, task.config)
+        return str(operation["name"])
+
+    @translated
     def tasks(self) -> Iterator[Task]:
         """List the export tasks that carry an export id: one request for every 500 tasks."""
         self.connect()
@@ -154,11 +166,14 @@ class EarthEngineClient:
         return (task for operation in operations if (task := _task(operation)) is not None)
 
     @translated
-    def describe_outputs(self, run: Run, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Look at the outputs themselves: one request, whatever their number."""
+    def describe_outputs(
+        self, run: Run, kind: str, image_ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Look at the outputs of one kind themselves: one request, whatever their number."""
         self.connect()
+        look = outputs if kind == MASK else maps
         try:
-            answer = outputs(run.configuration, image_ids).getInfo()
+            answer = look(run.collection_of(kind), image_ids).getInfo()
         except ee.EEException as error:
             if isinstance(meaning_of(str(error)), NotFound):
                 return {}  # there is no collection, and so no output
@@ -166,7 +181,9 @@ class EarthEngineClient:
         # Earth Engine leaves "features" out where no image matched.
         facts = [feature["properties"] for feature in answer.get("features", ())]
         # Earth Engine leaves out properties that are null: no valid pixel has no cloud share.
-        blank = dict.fromkeys(("run_key", "cloud_share", "valid_share", "background_images"))
+        blank = dict.fromkeys(
+            ("run_key", "cloud_share", "valid_share", "background_images", "weather_days")
+        )
         return {fact["image_id"]: {**blank, **fact} for fact in facts}
 
     def close(self) -> None:
@@ -266,6 +283,40 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
     )
     expression = ee.serializer.encode(task.config["expression"], for_cloud_api=True)
     return {**task.config, "expression": expression}
+
+
+def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
+    wanted, year = run.configuration, products.year_of(export)
+    assert wanted.products is not None
+    scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.collection, masks))
+    start, end = (int(datetime(x, 1, 1, tzinfo=UTC).timestamp() * 1000) for x in (year, year + 1))
+    provenance = {
+        "run_key": export.export_id,
+        "run": run.run_id,
+        "algorithm": products.ALGORITHM,
+        "code_version": CODE_VERSION,
+        "parameters": json.dumps(wanted.products.deciding(export.kind), sort_keys=True),
+        "source": wanted.collection,
+        "masks": len(export.inputs),
+        "in_season": int(export.in_season),
+        "MGRS_TILE": export.tile,
+        "system:time_start": start,
+        "system:time_end": end,
+    }
+    crs, scale = export.grid
+    image = map_of(export.kind, run, year, scenes, chosen)
+    # Dates and flags have no mean.
+    whole = [x.name for x in products.bands_of(run, export.kind, year) if x.unit in ("", "YYDOY")]
+    return ee.batch.Export.image.toAsset(
+        image=image.set(provenance),
+        assetId=run.place_of(export),
+        pyramidingPolicy={".default": "mean", **dict.fromkeys(whole, "mode")},
+        region=json.loads(export.footprint)["coordinates"],
+        crs=crs,
+        crsTransform=[scale, 0, 0, 0, -scale, 0],
+        maxPixels=MAX_PIXELS,
+        overwrite=bool(export.replaces),
+    )
 
 
 def _model(run: Run, version: str) -> Publication | models.OriginalModel:

@@ -204,6 +204,18 @@ class SqliteLedger(SqliteRecords[Export]):
         records = self._select("WHERE run = ?", run)
         return sorted(records, key=lambda x: (x.sensed_at, x.image_id))
 
+    def of_tile(self, run: str, tile: str) -> list[Export]:
+        """Return every export of a run in a tile, ordered by sensing time."""
+        return [record for record in self.exports(run) if record.tile == tile]
+
+    def is_tile_open(self, run: str, tile: str) -> bool:
+        """Tell whether an export of a run in a tile is in a state that is not final."""
+        query = (
+            "SELECT 1 FROM exports WHERE run = ? AND state IN (?, ?, ?) "
+            "AND json_extract(body, '$.tile') = ? LIMIT 1"
+        )
+        return bool(self._database.rows(query, run, State.FOUND, *IN_FLIGHT, tile))
+
     def settings(self) -> dict[str, str]:
         """Return what was found out about the service: JSON by name."""
         return dict(self._database.rows("SELECT name, value FROM settings ORDER BY name"))  # type: ignore[arg-type]

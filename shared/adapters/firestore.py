@@ -86,6 +86,16 @@ class FirestoreLedger(FirestoreRecords[Export]):
         """Return every export of a run, ordered by sensing time."""
         return sorted(self._found(self._of_run(run)), key=lambda x: (x.sensed_at, x.image_id))
 
+    def of_tile(self, run: str, tile: str) -> list[Export]:
+        """Return every export of a run in a tile, ordered by sensing time."""
+        query = self._of_run(run).where(filter=FieldFilter("tile", "==", tile))
+        return sorted(self._found(query), key=lambda x: (x.sensed_at, x.image_id))
+
+    def is_tile_open(self, run: str, tile: str) -> bool:
+        """Tell whether an export of a run in a tile is in a state that is not final."""
+        query = self._in_states(run, State.FOUND, *IN_FLIGHT)
+        return bool(self._found(query.where(filter=FieldFilter("tile", "==", tile)).limit(1)))
+
     def settings(self) -> dict[str, str]:
         """Return what was found out about the service: JSON by name."""
         return {x.id: x.get("value") for x in self._settings.stream()}

@@ -446,11 +446,9 @@ def forgive(record: Asset, now: datetime) -> Asset | None:
     return _step(record, [State.LIVE], failures=0, changed_at=now, **_NO_REASON)
 
 
-def use(record: Asset, now: datetime) -> Asset | None:
-    """Note that a finished season has used the asset: it leaves before others."""
-    if record.used_at is not None:
-        return None
-    return replace(record, used_at=now)
+def use(record: Asset, when: datetime | None) -> Asset:
+    """Note when a finished season has used the asset, which then leaves before others."""
+    return replace(record, used_at=when)
 
 
 def request(record: Asset, way: str, now: datetime) -> Asset | None:

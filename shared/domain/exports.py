@@ -23,6 +23,10 @@ BACKOFF = timedelta(minutes=1)
 MAX_BACKOFF = timedelta(hours=1)
 
 
+#: Kind of an export that is a cloud mask; the others are maps (shared.domain.runs.MAPS).
+MASK = "mask"
+
+
 class State(StrEnum):
     """Where an export stands."""
 
@@ -57,8 +61,10 @@ NEXT_ACTION = {
 
 @dataclass(frozen=True)
 class Export:
-    """One output of one image: the ledger's document, keyed by `export_id`.
+    """One output: the mask of an image, or a map of a tile and year; keyed by `export_id`.
 
+    A map's `image_id` is `<tile>_<year>`, and its `inputs` are the images whose masks it is made
+    of; `in_season` marks one that was asked for before the season was over.
     `grid` is (crs, pixel size in metres). `queued_at` is when it may be offered a slot.
     `attempt` counts the slots it was offered, `failures` the tasks that failed.
     `item` is the STAC item of the last output, as JSON, once there is one. `replaces` is the run's
@@ -66,7 +72,7 @@ class Export:
     """
 
     export_id: str
-    run: str  # name of the run
+    run: str  # one of Run.queues: the run's name, or that of its maps
     run_id: str  # the version of its configuration that the output is made with
     image_id: str
     acquisition: str
@@ -78,6 +84,7 @@ class Export:
     queued_at: datetime
     model: str = ""  # version of the cloud model that the image's bands allow
     inputs: tuple[str, ...] = ()  # what the mask looks at beside the image
+    in_season: bool = False
     replaces: str = ""
     state: State = State.FOUND
     attempt: int = 1
@@ -93,8 +100,13 @@ class Export:
     item: str = ""
 
     @property
+    def kind(self) -> str:
+        """What it is: MASK or one of shared.domain.runs.MAPS."""
+        return self.export_id.split("-")[0]
+
+    @property
     def is_stale(self) -> bool:
-        """Whether the mask that people read by now waits to be replaced by this one."""
+        """Whether the output that people read by now waits to be replaced by this one."""
         return bool(self.replaces) and self.state in (*IN_FLIGHT, State.FOUND, State.FAILED)
 
 

@@ -1,7 +1,7 @@
 """What a finished mask must be like, and how it is described to others."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +19,10 @@ STAC_EXTENSIONS = [
 MASK_BANDS = ["cloud_probability", "class", "agreement"]
 
 
-def check(record: Export, output: dict[str, Any]) -> list[str]:
+def check(record: Export, bands: Sequence[str], output: dict[str, Any]) -> list[str]:
     """Return what is wrong with an output (see EarthEngine.describe_outputs), if anything."""
     crs, scale = record.grid
-    expected = {"bands": MASK_BANDS, "crs": crs}
+    expected = {"bands": list(bands), "crs": crs}
     problems = [
         f"{name} is {output[name]!r}, expected {value!r}"
         for name, value in expected.items()
@@ -40,8 +40,8 @@ def stac_item(run: Run, record: Export, output: dict[str, Any], now: datetime) -
     geometry = json.loads(record.footprint)
     crs, scale = record.grid
     properties = {
-        "datetime": _rfc3339(record.sensed_at),
-        "created": _rfc3339(now),
+        "datetime": rfc3339(record.sensed_at),
+        "created": rfc3339(now),
         "platform": record.platform.lower() or None,
         "gsd": scale,
         "eo:cloud_cover": round(100 * (output["cloud_share"] or 0), 2),
@@ -59,7 +59,7 @@ def stac_item(run: Run, record: Export, output: dict[str, Any], now: datetime) -
         "verdure:run_key": record.export_id,
         "verdure:valid_share": round(output["valid_share"], 4),
     }
-    asset_id = f"{run.configuration.destination}/{record.image_id}"
+    asset_id = run.place_of(record)
     item = {
         "type": "Feature",
         "stac_version": STAC_VERSION,
@@ -95,5 +95,6 @@ def _positions(coordinates: Any) -> Iterator[tuple[float, float]]:
         yield from _positions(part)
 
 
-def _rfc3339(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
+    """Return a UTC time as STAC wants it, to the millisecond."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,9 +7,10 @@ from typing import Any
 
 from shared.domain import ids
 from shared.domain.archive import ArchivePolicy
+from shared.domain.exports import MASK, Export
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
-MASK_ALGORITHM = "mask-5"
+MASK_ALGORITHM = "mask-6"
 
 #: Version of the project (pyproject.toml), which says what code made a mask.
 CODE_VERSION = "0.1.0"
@@ -19,6 +20,13 @@ PRESETS = ("default", "original")
 
 #: Other people's masks that the default preset may look at, where an image has them.
 INPUTS = ("qa60", "s2cloudless", "cloud_score_plus")
+
+#: Maps of a tile's season: parameters of its seasons, NDVI in regular steps, carbon taken up.
+SEASON, NDVI, GPP = "season", "ndvi", "gpp"
+MAPS = (SEASON, NDVI, GPP)
+
+#: Ways to fill gaps (shared.earth.gap_filling).
+FILLINGS = ("default", "original")
 
 #: Earth Engine's limit of READY tasks in a project (guides/usage, "Task queue").
 MAX_QUEUED_TASKS = 3000
@@ -70,6 +78,33 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class ProductParameters:
+    """The maps that are made of a tile's masks, and how.
+
+    `maps` are some of `MAPS`, `preset` fills gaps in NDVI. Observed is a pixel where the mask says
+    clear and cloud is less likely than `cloud_below` %: a cloud that is missed costs a series more
+    than an observation that is lost (docs/science.md). `scale` is the pixel size in metres,
+    `step` the days between NDVI's bands. GPP alone needs `weather`, daily images with ERA5-Land's
+    bands, and `land_cover`, a collection of yearly images with MODIS' band LC_Type2; without the
+    latter all land is `land_cover_class`, a number of that band (12: cropland).
+    """
+
+    maps: tuple[str, ...] = (SEASON,)
+    preset: str = "default"
+    cloud_below: int = 20
+    scale: int = 10
+    step: int = 10
+    weather: str = "ECMWF/ERA5_LAND/DAILY_AGGR"
+    land_cover: str | None = "MODIS/061/MCD12Q1"
+    land_cover_class: int = 12
+
+    def deciding(self, kind: str) -> dict[str, Any]:
+        """Return what decides a map's pixels beside its masks and its grid."""
+        names = {SEASON: (), NDVI: ("step",), GPP: ("weather", "land_cover", "land_cover_class")}
+        return {name: getattr(self, name) for name in ("preset", "cloud_below", *names[kind])}
+
+
+@dataclass(frozen=True)
 class RunConfiguration:
     """What a user asks for; `region` and `land` are GeoJSON geometries or Earth Engine tables.
 
@@ -89,6 +124,7 @@ class RunConfiguration:
     mask: MaskParameters = field(default_factory=MaskParameters)
     limits: Limits = field(default_factory=Limits)
     archive: ArchivePolicy | None = None
+    products: ProductParameters | None = None
 
     @property
     def asset_root(self) -> str:
@@ -130,6 +166,34 @@ class Run:
     def name(self) -> str:
         """The name that all versions share."""
         return self.configuration.name
+
+    @property
+    def products_queue(self) -> str:
+        """Under what the ledger keeps the run's maps: no run has such a name."""
+        return f"{self.name}.products"
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Under what the ledger keeps the run's exports; masks come first."""
+        if self.configuration.products is None:
+            return (self.name,)
+        return (self.name, self.products_queue)
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The image collections that the run writes to, that of masks first."""
+        products = self.configuration.products
+        kinds = (MASK, *(products.maps if products is not None else ()))
+        return tuple(self.collection_of(kind) for kind in kinds)
+
+    def collection_of(self, kind: str) -> str:
+        """Return the image collection that outputs of a kind are written to."""
+        destination = self.configuration.destination
+        return destination if kind == MASK else f"{destination}-{kind}"
+
+    def place_of(self, record: Export) -> str:
+        """Return the asset id of an output."""
+        return f"{self.collection_of(record.kind)}/{record.image_id}"
 
 
 def register(configuration: RunConfiguration) -> Run:

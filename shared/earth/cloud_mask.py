@@ -25,6 +25,10 @@ NEIGHBOURHOOD = 10
 #: where there are clouds there are more, and bright roofs stand alone.
 SURROUNDINGS = 600
 
+#: What surroundings add at most to a pixel's own shares of cloud and of snow: ground between clouds
+#: is no cloud, but what looks like snow there may be ice cloud.
+ADDED = 0.05
+
 #: The forest's share of cloud from which one throws a shadow: thin clouds throw none that is seen.
 THROWS_SHADOW = 0.25
 
@@ -67,7 +71,7 @@ def cloud_mask(
     features = feature_image(reflectance, model.bands, background)
     shares = _shares(features, used)
     around = _averaged(shares, NEIGHBOURHOOD)
-    probability = _calibrated(_in_surroundings(_cloudy(around), image), model)
+    probability = _calibrated(_in_surroundings(around, image), model)
     flagged = probability.gte(model.cutoffs["cloud"])
     shading = shading_clouds(_throwing(shares, model), image)
     classes = _classes(around, flagged, shading, model)
@@ -132,11 +136,16 @@ def _averaged(values: ee.Image, metres: float) -> ee.Image:
     return mean.rename(values.bandNames())
 
 
-def _in_surroundings(share: ee.Image, image: ee.Image) -> ee.Image:
-    """Return the mean of a pixel's share and of that of its surroundings, which are COARSE."""
-    wide = _averaged(share, SURROUNDINGS)
+def _in_surroundings(shares: ee.Image, image: ee.Image) -> ee.Image:
+    """Return the mean of a pixel's share of cloud and of that around it, which is of COARSE pixels.
+
+    It is above the pixel's own share of cloud and snow by ADDED at most.
+    """
+    cloudy = _cloudy(shares)
+    wide = _averaged(cloudy, SURROUNDINGS)
     wide = wide.reproject(image.select(0).projection().atScale(COARSE))
-    return share.add(wide.unmask(share, False)).divide(2)
+    mean = cloudy.add(wide.unmask(cloudy, False)).divide(2)
+    return mean.min(cloudy.add(shares.select(f"p{SNOW}")).add(ADDED))
 
 
 def _throwing(shares: ee.Image, model: CloudModel) -> ee.Image:
@@ -152,7 +161,7 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
 
 
 def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: CloudModel) -> ee.Image:
-    """Return band `class`: cloud before snow before shadow.
+    """Return band `class`: cloud before snow and shadow, of which the likelier.
 
     A shadow must be the surer, the less is known of a cloud that throws it.
     """
@@ -161,8 +170,9 @@ def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: Clou
         .where(shading.eq(UNSEEN), model.cutoffs["shadow_unseen"])
         .where(shading.eq(SEEN), model.cutoffs["shadow"])
     )
-    shadow = shares.select(f"p{SHADOW}").gte(least)
-    snow = shares.select(f"p{SNOW}").gte(model.cutoffs["snow"])
+    shadows, snows = shares.select(f"p{SHADOW}"), shares.select(f"p{SNOW}")
+    shadow = shadows.gte(least)
+    snow = snows.gte(model.cutoffs["snow"]).And(shadow.And(shadows.gt(snows)).Not())
     thin = shares.select(f"p{THIN}").gt(shares.select(f"p{CLOUD}"))
     return (
         shadow.multiply(SHADOW)

@@ -1,7 +1,8 @@
 """Curves through the observations of a pixel over time: what the presets of gap filling share.
 
-A series is a collection of images with one band and `system:time_start`, masked where nothing was
-observed. In arrays axis 0 is the time, ordered as the series.
+A series is a collection of images with `system:time_start`, whose first band is masked where
+nothing was observed. A second one, TRUST, if there is one, says how much an observation counts,
+above 0 to 1. In arrays axis 0 is the time, ordered as the series.
 """
 
 import math
@@ -14,6 +15,7 @@ import ee
 DAY: Final = 86_400_000  # ms
 YEAR: Final = 365.25  # days
 EPOCH: Final = date(1970, 1, 1)
+TRUST: Final = "trust"
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,15 @@ class Period:
 
 @dataclass(frozen=True)
 class Observations:
-    """Columns (times × 1) of days since 1970, and per pixel of values and weights.
+    """Columns (times × 1) of days since 1970, and per pixel of values, weights and trust.
 
-    A weight is 1 where there is a value; where there is none both are 0.
+    A weight is 1 where there is a value, and trust what it counts; where there is none all are 0.
     """
 
     days: ee.Array
     values: ee.Image
     weights: ee.Image
+    trust: ee.Image
 
     @property
     def count(self) -> ee.Image:
@@ -82,15 +85,23 @@ class Curve(Protocol):
         """
 
 
-def observations(series: ee.ImageCollection) -> Observations:
+def observations(series: ee.ImageCollection, has_trust: bool = False) -> Observations:
     """Return a series as arrays. A series without images is Earth Engine's error."""
-    values = series.map(lambda image: image.toDouble().unmask(0, False))
-    weights = series.map(lambda image: image.mask().gt(0).toDouble())
+    values = series.map(lambda image: _everywhere_valid(image.select(0)))
+    weights = series.map(lambda image: image.select(0).mask().gt(0).toDouble()).toArray()
+    trust = series.map(lambda image: _everywhere_valid(image.select(TRUST)))
     # Constants would count the mask's resolution in; all pixels are valid here, so that all
     # arrays have one length.
     return Observations(
-        days_of(series.aggregate_array("system:time_start")), values.toArray(), weights.toArray()
+        days_of(series.aggregate_array("system:time_start")),
+        values.toArray(),
+        weights,
+        trust.toArray().multiply(weights) if has_trust else weights,
     )
+
+
+def _everywhere_valid(band: ee.Image) -> ee.Image:
+    return band.toDouble().unmask(0, False)
 
 
 def days_of(times: ee.List) -> ee.Array:

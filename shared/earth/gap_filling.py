@@ -25,13 +25,14 @@ PRESETS: Final[dict[str, type[HarmonicCurve] | type[PosteriorCurve]]] = {
 
 
 def curve_of(
-    series: ee.ImageCollection, period: Period, preset: str = "default"
+    series: ee.ImageCollection, period: Period, preset: str = "default", has_trust: bool = False
 ) -> HarmonicCurve | PosteriorCurve:
     """Return a preset's curve through a series: one band, `system:time_start`, masked in gaps.
 
-    The series must have an image, and none outside the period. Order does not matter.
+    The series must have an image, and none outside the period. Order does not matter. With
+    `has_trust` it has a second band (curves.TRUST), which the preset `original` overlooks.
     """
-    return PRESETS[preset](observations(series.sort("system:time_start")), period)
+    return PRESETS[preset](observations(series.sort("system:time_start"), has_trust), period)
 
 
 def check_preset(preset: str) -> None:
@@ -52,7 +53,8 @@ def filled_series(curve: Curve) -> ee.Image:
     An observation is the value, and `quality` -1; else quality is the curve's source: 10, 5 or 1
     harmonics, 20, or 21 for a value that few observations hold. `std` is the standard deviation
     between a clear observation and the curve. `valid` is 0 where there is neither: too few
-    observations. `weight` is how much an observation counted: below 1 where it looks clouded.
+    observations. `weight` is how much an observation counted: its trust, less where it looks
+    clouded.
     """
     seen = curve.observed.weights
     fit = curve.at(curve.observed.days)
@@ -77,7 +79,7 @@ def filled_image(image: ee.Image, curve: Curve) -> ee.Image:
     """
     day = ee.Array([[image.date().millis()]]).toDouble().divide(86_400_000)
     fit = curve.at(day).arrayGet([0, 0]).updateMask(is_held(curve))
-    observed = image.toDouble().rename("NDVI")
+    observed = image.select(0).toDouble().rename("NDVI")
     final = observed.unmask(fit.select("value"), False).rename("NDVI_final")
     quality = observed.mask().gt(0).selfMask().multiply(OBSERVED)
     quality = quality.unmask(fit.select("source"), False).toInt8().rename("quality")

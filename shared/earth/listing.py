@@ -52,28 +52,51 @@ def images_page(run: RunConfiguration, page: int) -> ee.List:
     return images.map(describe)
 
 
-def outputs(run: RunConfiguration, image_ids: Sequence[str]) -> ee.FeatureCollection:
-    """Return a feature without geometry for each mask that exists, with what its check needs."""
-    masks = ee.ImageCollection(run.destination).filter(
-        ee.Filter.inList("system:index", list(image_ids))
+def maps(collection: str, image_ids: Sequence[str]) -> ee.FeatureCollection:
+    """Return a feature without geometry for each map that exists, with what its check needs."""
+
+    def describe(image: ee.Image) -> ee.Feature:
+        band = image.select(0)
+        projection = band.projection()
+        facts = {
+            "image_id": image.get("system:index"),
+            "run_key": image.get("run_key"),
+            "weather_days": image.get("weather_days"),
+            "bands": image.bandNames(),
+            "crs": projection.crs(),
+            "scale": projection.nominalScale(),
+            "valid_share": _means(band.mask().rename("valid"), image, projection).get("valid"),
+        }
+        return ee.Feature(None, facts)
+
+    return ee.FeatureCollection(_of(collection, image_ids).map(describe))
+
+
+def _of(collection: str, image_ids: Sequence[str]) -> ee.ImageCollection:
+    chosen = ee.Filter.inList("system:index", list(image_ids))
+    return ee.ImageCollection(collection).filter(chosen)
+
+
+def _means(values: ee.Image, image: ee.Image, projection: ee.Projection) -> ee.Dictionary:
+    """Return the means of bands over an image's footprint, from a bounded number of pixels."""
+    return values.reduceRegion(
+        reducer=ee.Reducer.mean().unweighted(),
+        geometry=image.geometry(),
+        crs=projection.crs(),
+        scale=projection.nominalScale(),
+        bestEffort=True,
+        maxPixels=CHECKED_PIXELS,
     )
+
+
+def outputs(collection: str, image_ids: Sequence[str]) -> ee.FeatureCollection:
+    """Return a feature without geometry for each mask that exists, with what its check needs."""
 
     def describe(mask: ee.Image) -> ee.Feature:
         classes = mask.select("class")
         projection = classes.projection()
-        shares = (
-            classes.mask()
-            .rename("valid")
-            .addBands(classes.eq(CLOUD).Or(classes.eq(THIN)).rename("cloud"))
-            .reduceRegion(
-                reducer=ee.Reducer.mean().unweighted(),
-                geometry=mask.geometry(),
-                crs=projection.crs(),
-                scale=projection.nominalScale(),
-                bestEffort=True,
-                maxPixels=CHECKED_PIXELS,
-            )
-        )
+        cloud = classes.eq(CLOUD).Or(classes.eq(THIN)).rename("cloud")
+        shares = _means(classes.mask().rename("valid").addBands(cloud), mask, projection)
         facts = {
             "image_id": mask.get("system:index"),
             "run_key": mask.get("run_key"),
@@ -87,4 +110,4 @@ def outputs(run: RunConfiguration, image_ids: Sequence[str]) -> ee.FeatureCollec
         }
         return ee.Feature(None, facts)
 
-    return ee.FeatureCollection(masks.map(describe))
+    return ee.FeatureCollection(_of(collection, image_ids).map(describe))

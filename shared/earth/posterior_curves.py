@@ -54,8 +54,8 @@ class Prior:
 
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0)
-CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
-SLOW: Final = Prior(0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 60.0)
+CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2)
+SLOW: Final = Prior(0.05, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2, 100.0)
 CALM: Final = Prior(0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07)
 LIVELY: Final = Prior(0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15)
 PRIORS: Final = (EXACT, CLEAR, SLOW, CALM, LIVELY)
@@ -110,8 +110,8 @@ class PosteriorCurve:
 
     @cached_property
     def weights(self) -> ee.Image:
-        """How much each observation counts, times × 1: 1, less where it is low, 0 in gaps."""
-        first = _Evidence.of(self.observed, self.observed.weights, self.period)
+        """How much each observation counts, times × 1: its trust, less where it is low."""
+        first = _Evidence.of(self.observed, self.observed.trust, self.period)
         return _less_for_low(self.observed, first, self.period)
 
     @cached_property
@@ -220,7 +220,7 @@ def _sum(images: Sequence[ee.Image]) -> ee.Image:
 
 
 def _less_for_low(observed: Observations, evidence: _Evidence, period: Period) -> ee.Image:
-    """Return weights that fall with the square of how far an observation is below the others.
+    """Return trust, less by the square of how far an observation is below the others.
 
     Each is held against the curve without it, which follows from the fit with it (Rasmussen and
     Williams 2006, 5.4.2), under the watchful prior.
@@ -233,15 +233,15 @@ def _less_for_low(observed: Observations, evidence: _Evidence, period: Period) -
     moment = everywhere(row.matrixTranspose()).multiply(evidence.moment)
     fit = grown.matrixMultiply(inverse.matrixMultiply(moment))
     leverage = grown.matrixMultiply(inverse).multiply(grown)
-    free = leverage.arrayReduce(ee.Reducer.sum(), [1]).multiply(-1).add(1)
-    free = free.multiply(observed.weights).add(observed.weights.multiply(-1).add(1))
+    leverage = leverage.arrayReduce(ee.Reducer.sum(), [1])
+    free = leverage.multiply(observed.trust).multiply(-1).add(1)
     residual = _departures(observed).subtract(fit).multiply(observed.weights)
-    standard = residual.divide(free.sqrt()).divide(WATCHFUL.noise)
+    standard = residual.multiply(observed.trust.sqrt()).divide(free.sqrt()).divide(WATCHFUL.noise)
     # Large ones must not hide themselves in the scale.
     bounded = total(standard.pow(2).min(4)).add(EVIDENCE_FREEDOM)
     scale = bounded.divide(total(observed.weights).add(EVIDENCE_FREEDOM)).sqrt()
     below = standard.divide(scale).multiply(-1).max(LOW)
-    return observed.weights.multiply(below.pow(-2).multiply(LOW**2))
+    return observed.trust.multiply(below.pow(-2).multiply(LOW**2))
 
 
 def _basis(days: ee.Array, period: Period) -> ee.Array:

@@ -187,3 +187,13 @@ def test_a_setting_is_kept_and_replaced(ledger):
     ledger.keep_setting("concurrency", "2")
     ledger.keep_setting("concurrency", "3")
     assert ledger.settings() == {"concurrency": "3", "request-ids": '{"same": true}'}
+
+
+def test_the_exports_of_a_tile_and_whether_one_is_open(ledger):
+    done = export(1, state=State.SUCCEEDED)
+    other = export(2, tile="33TVM")
+    ledger.add([done, other, export(3, run="demo.products")])
+    assert ledger.of_tile("demo", "33TVL") == [done]
+    assert not ledger.is_tile_open("demo", "33TVL")
+    assert ledger.is_tile_open("demo", "33TVM")
+    assert not ledger.is_tile_open("demo", "33TVN")

@@ -8,8 +8,8 @@ YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.4, 40, 12, 4
 #: noise, constant, trend, three harmonics, departures and their memory in days.
 PRIORS = (
     (0.001, 1, 1, (1, 1, 1), 0.0, 25),
-    (0.03, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2, 25),
-    (0.04, 0.5, 0.02, (0.13, 0.03, 0.01), 0.2, 60),
+    (0.03, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2, 25),
+    (0.05, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2, 100),
     (0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07, 25),
     (0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15, 25),
 )
@@ -58,12 +58,13 @@ def scales(prior, first, after):
     return np.concatenate([[constant, trend], np.repeat(waves, 2), departure * np.sqrt(density)])
 
 
-def fit(days, values, first, after):
-    """Fit values (times, pixels), NaN where not observed."""
+def fit(days, values, first, after, trust=1.0):
+    """Fit values (times, pixels), NaN where not observed; `trust` is what each counts."""
     seen = ~np.isnan(values).T
+    trust = np.where(seen, np.broadcast_to(trust, values.shape).T, 0)
     departures = np.where(seen, values.T - MEAN, 0)
     design = basis(days, first, after)
-    weights = _weights(design, departures, seen, first, after)
+    weights = _weights(design, departures, trust, first, after)
     gram = (design.T * weights[:, None, :]) @ design
     moment = (weights * departures) @ design
     square, count = (weights * departures**2).sum(1), weights.sum(1)
@@ -95,14 +96,13 @@ def _posterior(prior, scale, gram, moment, square, count):
     return solution * scale, covariance, size * noise**2, evidence
 
 
-def _weights(design, departures, seen, first, after):
+def _weights(design, departures, trust, first, after):
     scaled = design * scales(WATCHFUL, first, after) / WATCHFUL[0]
-    weights = seen.astype(float)
-    gram = (scaled.T * weights[:, None, :]) @ scaled
+    gram = (scaled.T * trust[:, None, :]) @ scaled
     inverse = np.linalg.inv(gram + np.eye(len(gram[0])))
-    curve = ((inverse @ (departures @ scaled)[..., None])[..., 0]) @ scaled.T
-    free = np.where(seen, 1 - ((scaled @ inverse) * scaled).sum(axis=-1), 1)
-    standard = (departures - curve) * weights / np.sqrt(free) / WATCHFUL[0]
+    curve = ((inverse @ ((trust * departures) @ scaled)[..., None])[..., 0]) @ scaled.T
+    free = 1 - trust * ((scaled @ inverse) * scaled).sum(axis=-1)
+    standard = (departures - curve) * np.sqrt(trust / free) / WATCHFUL[0]
     bounded = np.minimum(standard**2, 4).sum(axis=1) + FREEDOM
-    standard /= np.sqrt(bounded / (weights.sum(axis=1) + FREEDOM))[:, None]
-    return weights * (2 / np.maximum(-standard, 2)) ** 2
+    standard /= np.sqrt(bounded / ((trust > 0).sum(axis=1) + FREEDOM))[:, None]
+    return trust * (2 / np.maximum(-standard, 2)) ** 2

@@ -82,8 +82,8 @@ def published(region):
     return Publication(model, publish(model, "projects/demo-project/assets"))
 
 
-def cloudy_share(bands, background, model):
-    """Return the forest's share of cloud and thin cloud, NaN where there are no data."""
+def shares_of(bands, background, model):
+    """Return the forest's shares of cloud and thin cloud, and of snow; NaN where no data are."""
     forest = Forest.from_text(model.trees(), "test")
     rows = feature_rows(
         {name: values.ravel() for name, values in bands.items()},
@@ -94,7 +94,8 @@ def cloudy_share(bands, background, model):
     order = [model.features.index(name) for name in forest.names]
     shares = np.full((len(rows), len(model.classes)), np.nan)
     shares[valid] = forest.output("MULTIPROBABILITY", rows[valid][:, order])
-    return (shares[:, 1] + shares[:, 4]).reshape(bands["B2"].shape)
+    shape = bands["B2"].shape
+    return (shares[:, 1] + shares[:, 4]).reshape(shape), shares[:, 3].reshape(shape)
 
 
 def mean_of(windows, axes):
@@ -131,17 +132,18 @@ def background_in(others):
 
 def expected_mask(bands, others, model):
     """Return the probability of cloud, NaN where there are no data; `others` are the background."""
-    near = averaged(cloudy_share(bands, background_in(others), model), 1)
+    near, snow = (averaged(part, 1) for part in shares_of(bands, background_in(others), model))
     far = background_in([coarse(other) for other in others])
-    wide = averaged(cloudy_share(coarse(bands), far, model), 10)
+    wide = averaged(shares_of(coarse(bands), far, model)[0], 10)
     wide = wide.repeat(6, 0).repeat(6, 1)[: near.shape[0], : near.shape[1]]
     share = (near + np.where(np.isfinite(wide), wide, near)) / 2
+    share = np.minimum(share, near + snow + 0.05)
     return np.interp(share, *zip(*model.calibration, strict=True))
 
 
 def test_the_probability_is_the_forests_mean_around_a_pixel_and_further_off(region, published):
     parameters, model = MaskParameters(), published.model
-    for image_id in list(region.properties)[3::16]:
+    for image_id in list(region.properties)[3::24]:
         image, chosen = background_of(
             image_id, parameters.background_days, parameters.background_images
         )
@@ -177,6 +179,17 @@ def test_a_shadow_must_be_surer_the_less_is_known_of_its_cloud(region, published
     anywhere = ee.Geometry.Point([14, 45])
     found = ee.Image.cat(*classes).reduceRegion(ee.Reducer.first(), anywhere, 10)
     assert list(found.getInfo().values()) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("dark", "snow", "found"), [(0.5, 0.45, 2), (0.45, 0.5, 3), (0.4, 0.42, 3)]
+)
+def test_shadow_on_snow_is_what_is_likelier(region, published, dark, snow, found):
+    shares = ee.Image.constant([1 - dark - snow, 0, dark, snow, 0])
+    shares = shares.rename([f"p{i}" for i in range(5)])
+    classes = _classes(shares, ee.Image(0), ee.Image(SEEN), published.model)
+    value = classes.reduceRegion(ee.Reducer.first(), ee.Geometry.Point([14, 45]), 10)
+    assert value.getInfo()["class"] == found
 
 
 def test_without_a_background_the_image_decides(region, published):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shared.earth import gap_filling
-from shared.earth.curves import Period, dates_as_days, harmonics
+from shared.earth.curves import TRUST, Period, dates_as_days, harmonics
 from shared.earth.harmonic_curves import longest_gap
 
 from . import numpy_curves
@@ -92,6 +92,25 @@ def test_default_is_what_numpy_finds(filled, pixels):
     expected = np.where(seen, values, curve)
     np.testing.assert_allclose(filled["default"]["value"], expected, atol=1e-5)
     np.testing.assert_allclose(filled["default"]["std"], std, atol=1e-5)
+
+
+def test_what_is_trusted_less_counts_less(series, pixels):
+    def trusted(image):
+        share = image.date().millis().divide(86_400_000).mod(18).divide(18).max(0.1)
+        return image.addBands(ee.Image.constant(share).rename(TRUST))
+
+    trust = np.maximum(DAYS % 18 / 18, 0.1)[:, None]
+    curve = gap_filling.curve_of(series.map(trusted), PERIOD, has_trust=True)
+    filled = gap_filling.filled_series(curve)
+    parts = [columns(filled.select(name), name, len(DAYS)) for name in ("value", "std", "weight")]
+    found = np.stack(list(read(ee.Image.cat(*parts), pixels[0].shape[1]).values()))
+    value, std, weight = found.reshape(3, len(DAYS), -1)
+    expected, spread = numpy_curves.fit(DAYS, pixels[0], FIRST, AFTER, trust).at(DAYS)
+    seen = ~np.isnan(pixels[0])
+    np.testing.assert_allclose(value, np.where(seen, pixels[0], expected), atol=1e-5)
+    np.testing.assert_allclose(std, spread, atol=1e-5)
+    assert (weight <= trust + 1e-9)[seen].all()
+    assert (weight == trust)[seen].mean() > 0.8
 
 
 @pytest.mark.parametrize("preset", gap_filling.PRESETS)

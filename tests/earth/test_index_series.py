@@ -9,6 +9,7 @@ import rasterio
 from affine import Affine
 
 from emulator import client, launch
+from shared.earth.curves import TRUST
 from shared.earth.index_series import index_series
 from shared.earth.vegetation_index import DVI, EVI2, INDICES, NDVI, vegetation_index
 
@@ -66,6 +67,21 @@ def test_one_image_a_day_with_the_newest_clear_value(collections):
     old, new = (2500 / 3500, 3200 / 4000)
     np.testing.assert_allclose(bands["first"], [new, new, old])
     np.testing.assert_allclose(bands["second"], [np.nan, 0, 890 / 910])
+
+
+def test_where_cloud_is_likely_nothing_counts_and_elsewhere_the_less_the_likelier(collections):
+    scenes, masks = collections
+    day = masks.filter(ee.Filter.stringStartsWith("system:index", "20180706"))
+    column = ee.Image.pixelCoordinates(scenes.first().projection()).select("x").floor()
+    likely = column.remap([0, 1, 2], [0, 12, 19]).rename("cloud_probability")
+    series = index_series(
+        scenes, day.map(lambda mask: mask.addBands(likely)), index=DVI, cloud_below=19
+    )
+    bands = read(ee.Image(series.first()), 3)
+    assert list(bands) == ["DVI", TRUST]
+    np.testing.assert_allclose(bands["DVI"], [np.nan, 0, np.nan])
+    np.testing.assert_allclose(bands[TRUST][:2], [1, 1 / 5])
+    assert np.isnan(bands[TRUST][2])
 
 
 def test_no_masks_give_an_empty_series(collections):

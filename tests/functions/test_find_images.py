@@ -21,7 +21,7 @@ FAR_AWAY = {
 
 def test_every_image_is_recorded_and_offered_once(pipeline):
     pipeline.start()
-    counts = {"found": IMAGES, "stale": 0, "released": IMAGES, "failed_runs": 0}
+    counts = {"found": IMAGES, "stale": 0, "released": IMAGES, "failed_runs": 0, "maps": 0}
     assert pipeline.tick("find_images") == counts
     records = pipeline.exports()
     assert {x.state for x in records} == {State.FOUND}
@@ -70,7 +70,7 @@ def test_the_period_is_widened_by_the_days_before_and_after(pipeline):
 
 def test_images_off_the_land_are_skipped_and_remembered(pipeline):
     pipeline.start(land=FAR_AWAY)
-    counts = {"found": IMAGES, "stale": 0, "released": 0, "failed_runs": 0}
+    counts = {"found": IMAGES, "stale": 0, "released": 0, "failed_runs": 0, "maps": 0}
     assert pipeline.tick("find_images") == counts
     assert {(x.state, x.reason) for x in pipeline.exports()} == {
         (State.SKIPPED, "outside the land geometry")
@@ -81,7 +81,7 @@ def test_an_unknown_collection_fails_its_run_and_no_other(pipeline):
     wrong = pipeline.start(name="a-wrong", collection="COPERNICUS/S2_HARMONISED")
     pipeline.start(name="right")
     counts = pipeline.tick("find_images")
-    assert counts == {"found": IMAGES, "stale": 0, "released": IMAGES, "failed_runs": 1}
+    assert counts == {"found": IMAGES, "stale": 0, "released": IMAGES, "failed_runs": 1, "maps": 0}
     failed = pipeline.services.ledger.run(wrong.run_id)
     assert failed.state is RunState.FAILED
     assert "COPERNICUS/S2_HARMONISED" in failed.reason

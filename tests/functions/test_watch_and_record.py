@@ -97,7 +97,7 @@ def test_the_queue_never_holds_more_than_the_ceiling(tmp_path, images):
     scenes = write_metadata_only(tmp_path / "region", images)
     with stacks.start("embedded", tmp_path / "out", [scenes], ["--metadata-only"]) as stack:
         run = register(configuration(**few(20)))
-        assert drive(stack, run, lambda counts: None).counts == {"SUCCEEDED": images}
+        assert drive(stack, run, lambda *counts: None).counts == {"SUCCEEDED": images}
         counted = stacks.run_statistics(stack.earth_engine_url)
     assert counted["exports_started"] == images
     assert 1 < counted["peak_queued_tasks"] <= 20

@@ -48,6 +48,7 @@ def test_the_steps_of_the_build_come_in_an_order_in_which_nothing_unchecked_is_a
     assert before["plan"] is before["apply"] is None, "without it, a step waits for all before"
     assert "CI=true" in CLOUD_BUILD["options"]["env"], "missing emulators fail, not skip"
     assert CLOUD_BUILD["substitutions"]["_APPLY"] == "no"
+    assert (ROOT / "infra" / CLOUD_BUILD["substitutions"]["_VARIABLES"]).exists()
 
 
 def test_both_services_run_what_ci_runs():

@@ -17,8 +17,9 @@ def scene(tmp_path):
     database = Database(tmp_path / "ledger.sqlite")
     with launch.running(tmp_path / "ee", []) as url, local_session() as session:
         client.connect(url)
+        (tmp_path / "ee" / "buckets" / "my-bucket").mkdir(parents=True)
         deployment = Deployment(launch.PROJECT, "", {"earthengine": url}.get, session)
-        yield first_run.Scene(deployment, SqliteLedger(database), None, datetime.now(UTC))
+        yield first_run.Scene(deployment, SqliteLedger(database), "my-bucket", datetime.now(UTC))
         client.disconnect()
     database.close()
 
@@ -27,9 +28,10 @@ def test_the_answers_are_kept_and_nothing_is_left_behind(scene, monkeypatch):
     monkeypatch.setattr(first_run, "PAUSE", 0.05)
     monkeypatch.setattr(first_run, "EXPORTS", 3)
     answers = {x.name: x for x in first_run.ask(scene)}
-    assert set(answers) == {"request-ids", "concurrency"}, "what has no emulator is not asked"
+    assert set(answers) == {"request-ids", "concurrency", "cog-backed"}, "no audit log is here"
     assert answers["request-ids"].values["same"]
     kept = {name: json.loads(value) for name, value in scene.ledger.settings().items()}
+    assert kept["cog-backed"]["assets"] == answers["cog-backed"].values["assets"] == 1
     assert kept["concurrency"]["configured"] == answers["concurrency"].values["configured"] > 0
     assert ee.data.listAssets(f"projects/{launch.PROJECT}/assets")["assets"] == []
 

@@ -9,8 +9,9 @@ import json
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pytest
@@ -29,8 +30,17 @@ from shared import bootstrap
 from shared.adapters import pubsub
 from shared.adapters.records import to_json
 from shared.config import Settings
+from shared.domain import archive
+from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import State
-from shared.domain.runs import Limits, RunConfiguration, register
+from shared.domain.runs import (
+    SEASON,
+    Limits,
+    MaskParameters,
+    ProductParameters,
+    RunConfiguration,
+    register,
+)
 from shared.messages import ImageFound, encode
 
 from .conftest import ROOT
@@ -41,11 +51,9 @@ WORLD = {
     "coordinates": [[[-20, 30], [40, 30], [40, 70], [-20, 70], [-20, 30]]],
 }
 
-#: Functions that a mask passes through. The others have no messages here.
-FLOW = ("find_images", "mask_image", "watch_exports", "record_export")
-
 #: An address that nothing listens at.
 NOBODY = "http://127.0.0.1:9/"
+BUCKET = "load-archive"
 
 #: Where no image is: what a run there has was not found by it.
 NOWHERE = {
@@ -54,7 +62,64 @@ NOWHERE = {
 }
 
 
-def configuration(name, region, slots):
+@dataclass(frozen=True)
+class Load:
+    """What is run how hard; times are in seconds.
+
+    With `quota` the project may have so many assets, fewer than there will be: masks are archived.
+    """
+
+    functions: tuple[str, ...]
+    images: int
+    slots: int
+    kill_every: float
+    schedule: Mapping[str, float]
+    retry_seconds: tuple[int, int]
+    ack_seconds: int
+    patience: float
+    quota: int | None = None
+
+    @property
+    def configuration(self):
+        """The run: with a quota also an archive, and a map of each tile."""
+        if self.quota is None:
+            return configuration("load", WORLD, self.slots)
+        return configuration(
+            *("load", WORLD, self.slots),
+            mask=MaskParameters(scale=1000),
+            archive=ArchivePolicy(BUCKET, undo_hours=0, per_call=50),
+            products=ProductParameters(maps=(SEASON,), scale=1000),
+        )
+
+
+#: The functions that a mask passes through, with times such that the test is short: five
+#: deliveries within 9 s are longer than a start, on a machine with other work too.
+FEW = Load(
+    ("find_images", "mask_image", "watch_exports", "record_export"),
+    images=4,
+    slots=4,
+    kill_every=2,
+    schedule={"find_images": 60, "watch_exports": 2},
+    retry_seconds=(1, 3),
+    ack_seconds=30,
+    patience=120,
+)
+#: All functions, each with work to do. Five deliveries within 30 s, not 150: the poison is to be
+#: given up within the test.
+MANY = Load(
+    tuple(main.__all__),
+    images=2000,
+    slots=150,
+    kill_every=10,
+    schedule={"find_images": 60, "watch_exports": 12, "watch_assets": 20},
+    retry_seconds=(2, 20),
+    ack_seconds=60,
+    patience=3600,
+    quota=1500,
+)
+
+
+def configuration(name, region, slots, **changes):
     return RunConfiguration(
         name=name,
         region=region,
@@ -62,24 +127,26 @@ def configuration(name, region, slots):
         end=date(2018, 11, 1),
         destination=f"projects/{launch.PROJECT}/assets/{name}",
         limits=Limits(queued_tasks=slots),
+        **changes,
     )
 
 
 class Deployment:
     """Everything that a deployment runs, on this machine."""
 
-    def __init__(self, folder, url, names, retry_seconds, ack_seconds, watch_seconds):
-        self.schedule = {"find_images": 60, "watch_exports": watch_seconds}
+    def __init__(self, folder, url, load):
+        self.schedule = load.schedule
         self.settings = Settings("emulators", launch.PROJECT, None, url)
         self.services = bootstrap.build(self.settings)
         self.database = firestore.Client(launch.PROJECT)
-        functions = [replace(x, retry_seconds=retry_seconds) for x in read_pipeline().values()]
-        self.pushes = Pushes(launch.PROJECT, tuple(x for x in functions if x.topic), ack_seconds)
+        taking = [x for x in read_pipeline().values() if x.topic]
+        functions = tuple(replace(x, retry_seconds=load.retry_seconds) for x in taking)
+        self.pushes = Pushes(launch.PROJECT, functions, load.ack_seconds)
         self.environment = {"VERDURE_STACK": "emulators", "VERDURE_PROJECT": launch.PROJECT}
         self.environment["EARTH_ENGINE_URL"] = url
         self.processes = {
             name: FunctionProcess(name, ROOT, self.environment, folder / f"{name}.log").start()
-            for name in names
+            for name in load.functions
         }
         for function in self.pushes.functions:
             process = self.processes.get(function.name)
@@ -105,15 +172,16 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder, names, images, retry_seconds, ack_seconds, watch_seconds):
-    scenes = write_metadata_only(folder / "scenes", images)
+def deployed(folder, load):
+    scenes = write_metadata_only(folder / "scenes", load.images)
+    options = ["--metadata-only", "--concurrency", "2"]
+    if load.quota is not None:
+        (folder / "earth-engine" / "buckets" / BUCKET).mkdir(parents=True)
+        options += ["--max-assets", str(load.quota)]
     with ExitStack() as exits:
-        url = exits.enter_context(
-            launch.running(
-                folder / "earth-engine", [scenes], "--metadata-only", "--concurrency", "2"
-            )
-        )
-        deployment = Deployment(folder, url, names, retry_seconds, ack_seconds, watch_seconds)
+        url = exits.enter_context(launch.running(folder / "earth-engine", [scenes], *options))
+        deployment = Deployment(folder, url, load)
+        exits.enter_context(closing(deployment.services))
         for process in deployment.processes.values():
             exits.callback(process.kill)
         for process in deployment.processes.values():
@@ -187,35 +255,59 @@ def poison(deployment):
     return encode(message), mend
 
 
-def prove(folder, names, images, slots, period, watch_seconds, retry_seconds, ack_seconds, seconds):
+def prove(folder, load):
     """Run it all; return what was counted."""
-    with deployed(folder, names, images, retry_seconds, ack_seconds, watch_seconds) as deployment:
-        run = register(configuration("load", WORLD, slots))
+    with deployed(folder, load) as deployment:
+        run = register(load.configuration)
         deployment.services.ledger.add_run(run)
         begin = time.monotonic()
         until(deployment.counts, deployment, 300)
         bad, mend = poison(deployment)
-        with killing(deployment.processes, period) as killed:
-            until(
-                lambda: deployment.counts() == {"SUCCEEDED": images},
-                deployment,
-                seconds,
-            )
+        with killing(deployment.processes, load.kill_every) as killed:
+            until(lambda: _is_done(deployment, run, load), deployment, load.patience)
             took = time.monotonic() - begin
-            until(lambda: _buried(deployment, bad), deployment, seconds)
+            until(lambda: _buried(deployment, bad), deployment, load.patience)
             mend()
             assert "1 dead letters sent again" in deployment.redrive()
-            until(lambda: deployment.counts("poisoned") == {"SUCCEEDED": 1}, deployment, seconds)
-        assert deployment.counts() == {"SUCCEEDED": images}
-        ledger = deployment.services.ledger
-        records = ledger.exports("load") + ledger.exports("poisoned")
-        statistics = launch.statistics(deployment.settings.earth_engine_url)
+            mended = {"SUCCEEDED": 1}
+            until(lambda: deployment.counts("poisoned") == mended, deployment, load.patience)
+        assert _is_done(deployment, run, load)
         assert deployment.pushes.dead_letters() == []
-        assert len(records) == len({x.export_id for x in records}) == images + 1
-        started = statistics["tasks_by_type"]["EXPORT_IMAGE"]
-        assert started == images + 1, "an image was exported twice, or not at all"
-        assert len({x.operation for x in records}) == images + 1
-        return {"killed": dict(killed), "seconds": took, "images": images}
+        facts = {"seconds": round(took), "images": load.images, "killed": dict(killed)}
+        return facts | _counted(deployment, run, load)
+
+
+def _is_done(deployment, run, load):
+    """Tell whether all masks and maps are recorded, and nothing is on its way to the archive."""
+    if deployment.counts() != {"SUCCEEDED": load.images}:
+        return False
+    if load.quota is None:
+        return True
+    maps = set(deployment.counts(run.products_queue))
+    assert "FAILED" not in maps
+    leaving = set(deployment.services.assets.count_by_state(run.name)) - {"ARCHIVED", "LIVE"}
+    return maps == {"SUCCEEDED"} and not leaving
+
+
+def _counted(deployment, run, load):
+    """Hold the ledger against what Earth Engine has and did; return the counts."""
+    services = deployment.services
+    queues = (*run.queues, "poisoned")
+    records = [x for queue in queues for x in services.ledger.exports(queue)]
+    left = services.assets.of_run(run.name)
+    statistics = launch.statistics(deployment.settings.earth_engine_url)
+    tiles = {x.tile for x in records} if load.quota else ()
+    assert len(records) == len({x.export_id for x in records}) == load.images + 1 + len(tiles)
+    assert len({x.operation for x in records}) == len(records)
+    started = statistics["tasks_by_type"]["EXPORT_IMAGE"]
+    assert started == len(records) + len(left), "an image was exported twice, or not at all"
+    there = {x["name"] for x in services.earth_assets.describe(run.configuration.destination)}
+    gone = {x.asset_id for x in left}
+    assert {x.state for x in left} <= {archive.State.ARCHIVED}
+    assert not there & gone
+    assert there | gone == {run.place_of(x) for x in records if x.run == run.name}
+    most = statistics["most_assets"]
+    return {"maps": len(tiles), "archived": len(left), "most_assets": most, "tasks": started}
 
 
 def _buried(deployment, data):
@@ -234,21 +326,16 @@ def folder(tmp_path, firestore_and_pubsub, publish_models):
 def test_a_few_images_with_kills_and_a_poison_message(folder, monkeypatch):
     for module in (google_emulators, pubsub):
         monkeypatch.setattr(module, "PATIENCE", 1.0)
-    # Five deliveries within 9 s: longer than a start, on a machine with other work too.
-    counted = prove(folder, FLOW, 4, 4, 2, 2, retry_seconds=(1, 3), ack_seconds=30, seconds=120)
+    counted = prove(folder, FEW)
     assert sum(counted["killed"].values()) >= 2
 
 
 @pytest.mark.soak
 def test_two_thousand_images_with_a_kill_every_ten_seconds(folder):
-    # Five deliveries within 30 s, not 150: the poison is to be given up within the test.
-    counted = prove(
-        *(folder, main.__all__, 2000, 150, 10, 12),
-        retry_seconds=(2, 20),
-        ack_seconds=60,
-        seconds=3600,
-    )
+    counted = prove(folder, MANY)
     assert set(counted["killed"]) == set(main.__all__)
+    assert counted["archived"] >= MANY.images - MANY.quota
+    assert counted["most_assets"] <= MANY.quota
     out = ROOT / "out" / "load.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(counted))

@@ -49,6 +49,7 @@ def names_in(node):
     return attributes | {x.id for x in ast.walk(node) if isinstance(x, ast.Name)}
 
 
+@cache
 def imported(tree):
     """Return name → module of shared/ that acts, for what a file imports of such modules."""
     found = {}
@@ -200,6 +201,12 @@ def test_who_only_reads_may_not_write(function, writer, reader):
 def test_only_who_publishes_may_publish(function):
     publishes = ("bus", "publish") in used_services(function)
     assert publishes == bool(PIPELINE[function].get("publishes"))
+
+
+@pytest.mark.parametrize("function", PIPELINE)
+def test_only_who_uses_drive_may_get_its_credentials(function):
+    uses = any(service == "drive" for service, _ in used_services(function))
+    assert uses == PIPELINE[function].get("drive", False)
 
 
 def test_topics_that_are_published_are_those_of_the_code():

@@ -157,10 +157,10 @@ def applied(tmp_path_factory):
     folder, out = Folder(base / "scenes"), base / "out"
     pixels = folder.add("alone")
     folder.add("undated", day=None, pixels=pixels)
-    for number in (2, 3):
-        for i in range(number):
-            folder.add(f"of-{number}-{i}", tile=f"tile-{number}", day=5 * i)
+    for i in range(3):  # within 60 days the first has one other, the second two
+        folder.add(f"spaced-{i}", tile="spaced", day=50 * i)
     folder.add("six", SIX_BANDS)
+    folder.add("voted", (*SIX_BANDS, "QA60"))
     folder.add("masked", pixels=np.zeros((len(ALL_BANDS), SIDE, SIDE)))
     folder.add("no-blue", ("B3", "B4", "B8", "B11", "B12"))
     folder.add("truncated")
@@ -198,11 +198,10 @@ def test_images_that_cannot_be_masked_are_named_and_the_others_done(applied):
     assert "TEST/SCORES" not in told
     assert told.count("Error: ") == 5
     done = {name for name, one in results.items() if not one["problem"]}
-    assert done == {"alone", "undated", "six", "masked"} | {
-        f"of-{number}-{i}" for number in (2, 3) for i in range(number)
-    }
+    spaced = {f"spaced-{i}" for i in range(3)}
+    assert done == {"alone", "undated", "six", "voted", "masked"} | spaced
     assert {path.name for path in out.iterdir()} == {
-        f"{name}_{what}.tif" for name in done for what in ("class", "probability")
+        f"{name}_{what}.tif" for name in done for what in ("class", "probability", "agreement")
     }
 
 
@@ -214,16 +213,24 @@ def recorded(out, name):
 
 FALLBACKS = {
     "alone": (["no background: no other image of the tile within 60 days"], 0),
-    "undated": (["no background: the image has no date (system:time_start)"], 0),
-    "of-2-0": (["background of 1 image only: clouds in it may remain"], 1),
-    "of-3-1": (["background of 2 images only: clouds in it may remain"], 2),
+    "undated": (
+        [
+            "no background: the image has no date (system:time_start)",
+            "shadows in any direction: the image has no date and no MEAN_SOLAR_AZIMUTH_ANGLE",
+        ],
+        0,
+    ),
+    "spaced-0": (["background of 1 image only: clouds in it may remain"], 1),
+    "spaced-1": (["background of 2 images only: clouds in it may remain"], 2),
 }
+NO_VOTES = "agreement without qa60, cloud_score_plus: not there for this image"
 
 
 @pytest.mark.parametrize("name", FALLBACKS)
 def test_a_background_of_no_or_few_images_is_recorded_on_the_output(applied, name):
     _, results, _, out = applied
     fallbacks, number = FALLBACKS[name]
+    fallbacks = [*fallbacks, NO_VOTES]
     assert recorded(out, name) == (fallbacks, number)
     assert results[name]["fallbacks"] == fallbacks
     assert ("background" in results[name]["inputs"]) == (number > 0)
@@ -242,8 +249,15 @@ def test_without_a_background_the_image_is_masked_by_itself(applied):
 def test_an_image_without_the_thirteen_bands_gets_the_model_of_six(applied):
     _, results, _, out = applied
     assert results["six"]["model"].startswith("cloud-6-")
-    [first, _] = recorded(out, "six")[0]
+    first, *_ = recorded(out, "six")[0]
     assert first == "cloud-6 instead of cloud-13: bands missing: B1, B5, B6, B7, B8A, B9, B10"
+
+
+def test_other_peoples_masks_vote_where_an_image_has_them(applied):
+    _, results, _, out = applied
+    assert results["voted"]["inputs"] == [*SIX_BANDS, "qa60"]
+    assert recorded(out, "voted")[0][-1].startswith("agreement without cloud_score_plus:")
+    assert "qa60" not in results["six"]["inputs"]
 
 
 def test_an_image_without_a_valid_pixel_has_an_empty_mask_that_says_so(applied):

@@ -13,14 +13,16 @@ import model.masking
 from cli.main import app
 from emulator.scenes import synthetic
 from emulator.scenes.landscape import KINDS
+from model import original, regions
 from model.baselines import (
     DEFAULT,
+    LEARNT_HERE,
     OWN,
     PRESET_ORIGINAL,
     QA60,
     S2CLOUDLESS_PROBABILITY,
     baseline_classes,
-    original_classes,
+    original_learnt_here,
 )
 from model.compare import (
     REGIONS,
@@ -36,6 +38,7 @@ from model.intervals import MEASURES, count, interval, measures, resampled
 from model.judge import scores
 from model.pixels import read
 from model.sheets import write_sheet
+from shared import models
 from shared.domain.classes import NODATA
 from shared.earth.methods import METHODS, ORIGINAL
 
@@ -164,7 +167,7 @@ def test_few_scenes_are_compared_without_intervals():
     assert apart.low < apart.value < apart.high
 
 
-def test_preset_original_is_learnt_on_other_scenes():
+def test_a_table_of_preset_original_is_learnt_on_other_scenes():
     rng = np.random.default_rng(0)
     said, truths = [], []
     for _ in range(10):
@@ -172,9 +175,9 @@ def test_preset_original_is_learnt_on_other_scenes():
         bands = {name: (rng.random(500) < 0.3 + 0.4 * (truth == 1)) * 1 for name in ORIGINAL}
         said.append(bands)
         truths.append(truth)
-    found = original_classes(said, truths)
+    found = original_learnt_here(said, truths)
     cloudy = np.ones(500, int)
-    again = original_classes(said, [cloudy if i in (3, 8) else t for i, t in enumerate(truths)])
+    again = original_learnt_here(said, [cloudy if i in (3, 8) else t for i, t in enumerate(truths)])
     # A scene's own truth does not matter to it, nor does that of its fold.
     assert all(np.array_equal(found[i], again[i]) for i in (3, 8))
     assert not all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
@@ -188,6 +191,23 @@ def test_preset_original_is_learnt_on_other_scenes():
         if j % 5 != i % 5 and truth[k] != 255 and [bands[name][k] for name in ORIGINAL] == votes
     ]
     assert found[i][pixel] == (np.mean(np.array(alike) == 1) >= 0.29)
+
+
+def test_preset_original_is_the_projects_table():
+    model = models.load_original()
+    rng = np.random.default_rng(3)
+    said = {name: rng.choice((0, 1, NODATA), (1, 300)).astype("u1") for name in ORIGINAL}
+    said["tree3"][said["tree2"] == NODATA] = NODATA
+    said["tree3"][said["tree2"] != NODATA] %= 2
+    found = baseline_classes(said)[PRESET_ORIGINAL]
+    for *votes, cloud in zip(*(said[name][0] for name in ORIGINAL), found[0], strict=True):
+        bits = "".join(str(vote) for vote in reversed(votes))
+        if votes[0] == NODATA:
+            assert cloud == NODATA
+        elif NODATA in votes:
+            assert cloud == (model.without_background[int(bits[-2:], 2)] >= model.cutoff)
+        else:
+            assert cloud == (model.probabilities[int(bits, 2)] >= model.cutoff)
 
 
 def test_s2cloudless_is_cloud_above_its_threshold_and_unknown_where_it_is():
@@ -254,7 +274,8 @@ def test_masks_are_compared_and_kept(place, tmp_path, monkeypatch):
 @pytest.mark.soak
 def test_every_baseline_is_compared(region, tmp_path):
     found = compare([region], tmp_path, list)
-    assert {*METHODS, *OWN, QA60, PRESET_ORIGINAL} <= {*found.names, *found.left_out}
+    every = {*METHODS, *OWN, QA60, PRESET_ORIGINAL, LEARNT_HERE}
+    assert every <= {*found.names, *found.left_out}
     assert {DEFAULT, "tree2", QA60, PRESET_ORIGINAL} <= set(found.names)
     assert len(baselines(found)) >= 3
 
@@ -268,6 +289,14 @@ def test_s2cloudless_is_said_to_be_left_out_where_it_is_not_installed():
 def test_regions_have_clouds_of_their_own():
     assert set(REGIONS) == set(KINDS)
     assert len(set(REGIONS.values())) == len(REGIONS)
+
+
+def test_nothing_is_learnt_from_the_regions_that_masks_are_compared_on():
+    learnt = {seed for seeds in regions.REGIONS.values() for seed in seeds}
+    table = set(range(original.SEED, original.SEED + len(KINDS)))
+    assert learnt.isdisjoint(REGIONS.values())
+    assert table.isdisjoint(REGIONS.values())
+    assert learnt.isdisjoint(table)
 
 
 def run(*options):

@@ -41,7 +41,7 @@ def test_earth_engine_is_left_in_peace_while_a_message_waits_for_its_next_delive
     ledger = SqliteLedger(database)
     ledger.add([replace(FOUND, state=State.CLAIMED)])
     stack = WaitingStack(ledger)
-    outcome = drive(stack, RUN, lambda counts: None)
+    outcome = drive(stack, RUN, lambda *counts: None)
     database.close()
     assert outcome.counts == {"SUCCEEDED": 1}
     assert stack.ticks["watch_exports"] <= 5

@@ -56,7 +56,7 @@ GOOD = {
 
 
 def test_a_good_output_has_no_problem():
-    assert outputs.check(RECORD, GOOD) == []
+    assert outputs.check(RECORD, outputs.MASK_BANDS, GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_good_output_has_no_problem():
     ],
 )
 def test_what_is_wrong_with_an_output_is_said(wrong, words):
-    assert outputs.check(RECORD, {**GOOD, **wrong}) == [words]
+    assert outputs.check(RECORD, outputs.MASK_BANDS, {**GOOD, **wrong}) == [words]
 
 
 def test_the_item_is_what_stac_readers_expect():
