@@ -8,7 +8,8 @@ The same for every pixel on its own:
 - pixels gap: 60 days are hidden, with at least two clear observations in them.
 Scores are over all hidden observations, residual cloud and snow included. Presets are run as
 `verdure series --npz` runs them, on the emulator. The default's numbers were chosen on other pixels
-and seeds of the same places and dates: snow, haze and fields are not new to it.
+and seeds of the same places and dates: snow, haze and fields are not new to it. `--npz FILE`
+measures any other series that `verdure series --npz` takes.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import numpy as np
 
 from benchmarks.fillers import OTHERS, Array, cascade
 from cli.progress import console
-from cli.series import Series, fill
+from cli.series import Series, fill, read_series
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 OUT = Path("out/gapfill.json")
@@ -130,6 +131,14 @@ def _gap(days: Array, known: Array, generator: np.random.Generator) -> Array:
             return inside
 
 
+def of_file(path: Path, every: int) -> Real:
+    """Read what `verdure series --npz` reads; pixels without enough observations are left out."""
+    series = read_series(path)
+    values = series.ndvi.reshape(len(series.times), -1)
+    seen = np.flatnonzero((~np.isnan(values)).sum(axis=0) >= MIN_OBSERVATIONS)
+    return Real(series.times, values[:, seen[::every]])
+
+
 PROTOCOLS = {
     "dates": hidden_dates,
     "dates gap": hidden_dates_gap,
@@ -144,11 +153,10 @@ SERIES = {
 }
 
 
-def measure(folder: Path, every: int) -> dict[str, Any]:
+def measure(series: dict[str, Real]) -> dict[str, Any]:
     """Return RMSE and coverage by series, protocol and method."""
     table: dict[str, Any] = {}
-    for place, read in SERIES.items():
-        real = read(folder, every)
+    for place, real in series.items():
         for protocol in PROTOCOLS:
             scores = _scores(real, protocol)
             table.setdefault(place, {})[protocol] = scores
@@ -201,8 +209,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gapfill")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the series")
     parser.add_argument("--every", type=int, default=50, help="of the pixels, take each n-th")
+    parser.add_argument("--npz", type=Path, action="append", help="another series; repeatable")
     options = parser.parse_args(arguments)
-    table = measure(options.data, options.every)
+    series = (
+        {path.stem: of_file(path, options.every) for path in options.npz}
+        if options.npz
+        else {name: read(options.data, options.every) for name, read in SERIES.items()}
+    )
+    table = measure(series)
     verdicts = {
         place: {protocol: verdict(scores) for protocol, scores in protocols.items()}
         for place, protocols in table.items()

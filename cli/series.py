@@ -64,9 +64,7 @@ def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
     `timestamps`, ISO 8601 in UTC. NDVI that is no number from -1 to 1 is not used either.
     """
     gap_filling.check_preset(preset)
-    arrays = _arrays(path)
-    order = np.argsort(arrays["timestamps"], kind="stable")
-    series = Series(arrays["ndvi"][order], arrays["timestamps"][order])
+    series, order = _ordered(path)
     result = fill(series, preset, track)
     given = np.argsort(order)
     for name in ("filled", "std", "quality", "weight"):
@@ -74,6 +72,18 @@ def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:  # savez would add .npz to another name
         np.savez_compressed(file, **result)
+
+
+def read_series(path: Path) -> Series:
+    """Return the series of an .npz as `fill_file` takes it, in the order of time."""
+    return _ordered(path)[0]
+
+
+def _ordered(path: Path) -> tuple[Series, Array]:
+    """Return the series of a file, and at what place of the file each of its times is."""
+    arrays = _arrays(path)
+    order = np.argsort(arrays["timestamps"], kind="stable")
+    return Series(arrays["ndvi"][order], arrays["timestamps"][order]), order
 
 
 def _arrays(path: Path) -> dict[str, Array]:

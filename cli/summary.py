@@ -20,7 +20,7 @@ class Summary:
     failed: int
     skipped: int
     exports_started: int | None
-    ee_requests: int | None
+    ee_requests: int | None  # until all is final, those of maps too; reading results is not in it
     ee_requests_per_image: float | None
     ledger_writes: int | None  # of exports and runs
     ledger_writes_per_image: float | None  # of exports

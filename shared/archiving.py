@@ -232,16 +232,16 @@ class Archiver:
         due = ledger.in_states(run.name, [State.DELETING])
         tombstoned = ledger.in_states(run.name, [State.TOMBSTONED])
         due += [x for x in tombstoned if archive.is_due(x, self._now)]
-        due = due[: self._policy.per_call]
         if not due:
             return 0
-        stock = self._stock(due)
-        busy = _busy(self._exports(self._services.ledger.in_flight))
-        for record in due:
-            if record.image_id not in busy:
-                with log_context(asset_id=record.asset_id):
-                    self._or_spare(record, lambda x: self._delete(x, stock))
-        return len(due)
+        under_way = self._exports(self._services.ledger.in_flight)
+        busy = _busy(under_way) | _being_read(under_way)
+        free = [x for x in due if x.image_id not in busy][: self._policy.per_call]
+        stock = self._stock(free)
+        for record in free:
+            with log_context(asset_id=record.asset_id):
+                self._or_spare(record, lambda x: self._delete(x, stock))
+        return len(free)
 
     def _delete(self, record: Asset, stock: Stock) -> None:
         services = self._services
@@ -276,7 +276,8 @@ class Archiver:
 
     def _exports(self, of_queue: Callable[[str], Sequence[Export]]) -> list[Export]:
         """Return exports of masks and maps."""
-        return [export for queue in self._run.queues for export in of_queue(queue)]
+        queues = (self._run.name, self._run.products_queue)  # maps of earlier versions count too
+        return [export for queue in queues for export in of_queue(queue)]
 
     def _stock(self, records: Iterable[Asset]) -> Stock:
         """List the run's collections, and the folders of what was imported."""
@@ -378,9 +379,13 @@ def copy_problem(record: Asset, services: Services) -> str:
 
 
 def _busy(exports: Sequence[Export]) -> set[str]:
-    """Return what is being made, perhaps in place of what is there, and what maps are made of."""
-    under_way = [x for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)]
-    return {name for x in under_way for name in (x.image_id, *x.inputs)}
+    """Return what is being made, perhaps in place of what is there."""
+    return {x.image_id for x in exports if x.state in (*IN_FLIGHT, ExportState.FOUND)}
+
+
+def _being_read(in_flight: Sequence[Export]) -> set[str]:
+    """Return the images whose masks maps are being made of."""
+    return {image_id for x in in_flight if x.kind != MASK for image_id in x.inputs}
 
 
 def _used(exports: Sequence[Export]) -> dict[str, datetime]:

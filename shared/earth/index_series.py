@@ -10,9 +10,9 @@ from shared.earth.curves import TRUST
 from shared.earth.vegetation_index import NDVI, VegetationIndex, vegetation_index
 
 DAY_MS = 86_400_000
-#: Probability of cloud, %, at which an observation counts half: the variance of its errors is twice
-#: that of surely clear ones (synthetic regions; docs/science.md).
-DOUBT: Final = 6
+#: Probability of cloud, %, at which an observation counts half: its errors are larger (synthetic
+#: regions; docs/science.md).
+DOUBT: Final = 10
 
 
 def index_series(

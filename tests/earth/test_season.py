@@ -52,13 +52,15 @@ MISSING = (0.0, 0.3, 0.4)
 REPEATS = 12
 
 
-def noisy(days):
+def noisy(days, years=(0,)):
+    """Seasons of 2018, or alike in several years, at days and at FINE."""
     generator = np.random.default_rng(3)
     starts = NEW_YEAR + generator.uniform(90, 150, REPEATS)
     ends = starts + generator.uniform(90, 150, REPEATS)
-    truth = double_logistic(days, starts, ends)
-    fine = double_logistic(FINE, starts, ends)
-    return truth, fine
+    return tuple(
+        0.15 + sum(double_logistic(d, starts + 365 * k, ends + 365 * k) - 0.15 for k in years)
+        for d in (days, FINE)
+    )
 
 
 def column_of_curves():
@@ -75,9 +77,10 @@ def seasons(tmp_path_factory):
     generator = np.random.default_rng(8)
     days = np.arange(day(PERIOD.first) + 1, day(PERIOD.after), 5.0)
     truth, _ = noisy(days)
+    repeated, _ = noisy(days, (-1, 0, 1))
     parts = []
-    for share in MISSING:
-        observed = truth + generator.normal(0, 0.03, truth.shape)
+    for share, curves in [*((share, truth) for share in MISSING), (0.3, repeated)]:
+        observed = curves + generator.normal(0, 0.03, curves.shape)
         observed[generator.random(truth.shape) < share] = np.nan
         parts.append(observed)
     few = np.full((len(days), 1), np.nan)
@@ -86,8 +89,11 @@ def seasons(tmp_path_factory):
     with served(tmp_path_factory.mktemp("seasons"), days, values) as series:
         found = read(season.seasons_of(Steps(column_of_curves(), tuple(GRID)), YEAR), len(CURVES))
         exact = {n: {k: v[i] for k, v in found.items()} for i, n in enumerate(CURVES)}
-        curve = gap_filling.curve_of(series, PERIOD)
-        yield exact, read(season.seasons(curve, PERIOD, YEAR), values.shape[1]), values
+        found = {}
+        for preset in gap_filling.PRESETS:
+            curve = gap_filling.curve_of(series, PERIOD, preset)
+            found[preset] = read(season.seasons(curve, PERIOD, YEAR), values.shape[1])
+        yield exact, found["default"], found["original"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,6 +149,17 @@ def test_noisy_seasons_keep_to_their_dates(share, seasons):
     assert np.isnan(seasons[1]["SOSD_2"][first : first + REPEATS]).all()
     errors = (found - expected)[:, 3] / seasons[1]["TPROD_SE_1"][first : first + REPEATS]
     assert np.abs(errors).max() < 5
+
+
+def test_the_originals_harmonics_find_seasons_that_are_alike_every_year(seasons):
+    """And no others: to them, what one year alone has is a part of all."""
+    expected = np.array([reference(f) for f in noisy(FINE)[1].T])
+    found = np.stack(
+        [seasons[2][f"{p}_1"][-1 - REPEATS : -1] for p in ("SOSD", "EOSD", "SPROD", "TPROD")],
+        axis=1,
+    )
+    assert np.abs(found - expected)[:, :2].mean(axis=0).max() <= 5
+    assert np.abs((found / expected)[:, 2:].mean(axis=0) - 1).max() <= 0.03
 
 
 def test_pixel_with_two_observations_has_no_season(seasons):
