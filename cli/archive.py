@@ -232,7 +232,7 @@ def list_assets(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List a run's masks wherever they are: state, place, and why one does not move."""
+    """List a run's masks and maps wherever they are: state, place, and why one does not move."""
     with errors_for_people():
         services = _ledger_only(out, stack)
         chosen_run = _run(services, run)
@@ -308,20 +308,21 @@ def _run(services: Services, name: str) -> Run:
 
 
 def _everything(run: Run, services: Services) -> list[Asset]:
-    """Return the archive's records, and records of the masks that never had to leave."""
+    """Return the archive's records, and records of masks and maps that never had to leave."""
     records = services.assets.of_run(run.name)
     versions = {record.version for record in records}
     never_left = [
         _live(run, export)
-        for export in services.ledger.exports(run.name)
+        for queue in run.queues
+        for export in services.ledger.exports(queue)
         if export.state is ExportState.SUCCEEDED and export.export_id not in versions
     ]
     return sorted([*records, *never_left], key=lambda x: (x.sensed_at, x.record_id))
 
 
 def _live(run: Run, export: Export) -> Asset:
-    """Return the record of a mask of which only the run knows: its size is not known."""
-    asset_id = f"{run.configuration.destination}/{export.image_id}"
+    """Return the record of an output of which only the run knows: its size is not known."""
+    asset_id = run.place_of(export)
     return Asset(
         record_id=archive.record_id(asset_id, export.export_id),
         run=run.name,

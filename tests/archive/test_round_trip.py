@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ee
 import numpy as np
+import pystac
 import pytest
 import rasterio
 from affine import Affine
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 from emulator import client, launch
 from shared.adapters.earth_engine import EarthEngineClient
 from shared.adapters.earth_engine_assets import EarthEngineAssets
+from shared.adapters.folder import FolderObjects
+from shared.adapters.storage import CloudObjects
 from shared.archiving import grid_problem
-from shared.domain import archive, copies
+from shared.domain import archive, copies, sidecars
 from shared.domain.archive import Asset, Way
 from shared.earth import copies as graphs
 from shared.services import Copy
@@ -89,13 +92,22 @@ images = st.tuples(
 
 @pytest.fixture(scope="module")
 def earth(earth_engine):
-    """An Earth Engine's assets as the archive sees them, and the bucket's folder."""
+    """An Earth Engine's assets and objects as the archive sees them, and the bucket's folder.
+
+    Objects by both adapters: of the embedded stack, and by Cloud Storage's own client.
+    """
     data, url = earth_engine
     bucket = data / "buckets" / "demo-archive"
     bucket.mkdir(parents=True, exist_ok=True)
     client.connect(url)
     connection = EarthEngineClient(launch.PROJECT, url)
-    yield EarthEngineAssets(connection), bucket
+    client_of_objects = CloudObjects(launch.PROJECT, url)
+    yield (
+        EarthEngineAssets(connection),
+        (FolderObjects(data / "buckets"), client_of_objects),
+        bucket,
+    )
+    client_of_objects.close()
     connection.close()
     client.disconnect()
 
@@ -212,7 +224,7 @@ def test_nothing_is_lost_of_many(earth, image):
     check_round_trip(*earth, image)
 
 
-def check_round_trip(assets: EarthEngineAssets, bucket: Path, image) -> None:
+def check_round_trip(assets: EarthEngineAssets, stores, bucket: Path, image) -> None:
     name = f"image_{time.time_ns()}_{next(COUNT)}"
     description = make(bucket, name, image)
     before = pixels_of(description["name"], description)
@@ -226,7 +238,8 @@ def check_round_trip(assets: EarthEngineAssets, bucket: Path, image) -> None:
         json.dumps(description),
         1,
     )
-    layout, uris = verified_copy(assets, bucket, record, description)
+    layout, uris, statistics = verified_copy(assets, bucket, record, description)
+    description = of_sidecar(stores, replace(record, layout=layout), uris, statistics)
     virtual = graphs.with_metadata(graphs.opened(description, layout, uris), description, name)
     assert_same(pixels_of(virtual, description), before)
     seen = virtual.toDictionary().getInfo()
@@ -261,8 +274,28 @@ def verified_copy(assets, bucket, record, description):
         copy = Copy("x", record.asset_id, description, layout, tuple(uris))
         facts = assets.compare([copy])["x"]
         if not any(facts["different"].values()) and not grid_problem(description, facts["grids"]):
-            return layout, uris
+            return layout, uris, facts["statistics"]
     raise AssertionError(facts["different"])
+
+
+def of_sidecar(stores, record, uris, statistics):
+    """Return an asset's description from what its sidecar says, by each adapter of objects."""
+    parts = copies.parts(json.loads(record.description), record.layout)
+    for objects in stores:
+        files = [objects.stat(uri) for uri in uris]
+        pairs = list(zip(parts, files, strict=True))
+        item = sidecars.item(record, pairs, statistics, record.sensed_at)
+        assert pystac.Item.from_dict(item).id == record.record_id
+        text = json.dumps(item, allow_nan=False).encode()
+        uri = sidecars.uri_of(item)
+        written = objects.write(uri, text, "application/geo+json")
+        read = sidecars.from_item(objects.read(uri))
+        found = sidecars.archived(read, written, record.run)
+        assert found.files == (*files, written)
+        assert found.layout == record.layout
+        assert archive.change_of(found.files, lambda file, by=objects: by.stat(file.uri)) == ""
+    assert json.loads(found.description) == json.loads(record.description)
+    return json.loads(found.description)
 
 
 def come_back(assets, record, description, layout, uris, way):

@@ -35,6 +35,10 @@ COLUMN_FILTERS = {
     "and": lambda: ee.Filter.And(ee.Filter.gt("n", 1), ee.Filter.eq("tile", "A")),
     "or": lambda: ee.Filter.Or(ee.Filter.gt("n", 2), ee.Filter.eq("tile", "A")),
     "mixed": lambda: ee.Filter.eq("mixed", 1),
+    "not_null": lambda: ee.Filter.notNull(["n"]),
+    "null": lambda: ee.Filter.notNull(["tile", "n"]).Not(),
+    "not_null_mixed": lambda: ee.Filter.notNull(["mixed"]),
+    "not_null_absent": lambda: ee.Filter.notNull(["absent"]),
     "substring": lambda: ee.Filter.listContains("tile", "A"),
 }
 
