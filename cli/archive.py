@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from cli import stacks
-from cli.people import errors_for_people, tell
+from cli.people import errors_for_people
 from cli.progress import bars, console
 from shared import bootstrap, second_copies
 from shared.archiving import Archiver, copy_problem, policy_of
@@ -250,7 +250,7 @@ def list_assets(
         console.print(rows)
         for record in records:
             if record.reason:
-                tell(f"{record.image_id}: {record.reason}; {record.next_action}")
+                typer.echo(f"{record.image_id}: {record.reason}; {record.next_action}", err=True)
         console.print(_counts(Counter(record.state for record in records)))
 
 

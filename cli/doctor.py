@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import google.auth
+import msgspec
 import requests
 from google.auth.transport.requests import AuthorizedSession
 
@@ -26,6 +27,7 @@ from shared.adapters import credentials
 from shared.adapters.records import run_from_json
 from shared.config import Settings
 from shared.domain.archive import ArchivePolicy
+from shared.domain.runs import Run
 from shared.errors import InvalidConfiguration, Unavailable
 
 #: Seconds that this machine's clock may be off: tokens are refused from a few minutes on.
@@ -119,15 +121,20 @@ class Deployment:
         return read_pipeline()
 
     @cached_property
-    def archives(self) -> list[tuple[str, ArchivePolicy]]:
-        """The active runs that have an archive, by name; none where the ledger cannot be read."""
+    def runs(self) -> dict[str, Run | str]:
+        """The active runs by id, and in place of one that cannot be read why not."""
         state = {"fieldPath": "state"}
         active = {"field": state, "op": "EQUAL", "value": {"stringValue": "ACTIVE"}}
         query = {"from": [{"collectionId": "runs"}], "where": {"fieldFilter": active}}
         path = f"{self.database}/documents:runQuery"
-        found = self.post("firestore", path, {"structuredQuery": query})[1]
-        documents = [x["document"]["fields"] for x in found if "document" in x]
-        runs = [run_from_json(x["body"]["stringValue"]) for x in documents]
+        status, found = self.post("firestore", path, {"structuredQuery": query})
+        documents = [x["document"] for x in found if "document" in x] if status == 200 else []
+        return {x["name"].rsplit("/", 1)[-1]: _run_of(x) for x in documents}
+
+    @cached_property
+    def archives(self) -> list[tuple[str, ArchivePolicy]]:
+        """The active runs that have an archive, by name."""
+        runs = [x for x in self.runs.values() if isinstance(x, Run)]
         return [(x.name, x.configuration.archive) for x in runs if x.configuration.archive]
 
     @cached_property
@@ -303,6 +310,15 @@ def _ledger(deployment: Deployment) -> Iterator[Finding]:
         if deployment.name
         else LOCAL,
     )
+    for run_id, run in deployment.runs.items():
+        if isinstance(run, str):
+            yield Finding(
+                f"run {run_id}",
+                False,
+                f"cannot be read: {run}",
+                f"set `state` of the ledger's document runs/{run_id} to FAILED, then verdure run "
+                "its configuration again",
+            )
     if deployment.name:
         for collection in ("exports", "assets"):
             path = f"{deployment.database}/collectionGroups/{collection}/indexes"
@@ -313,6 +329,13 @@ def _ledger(deployment: Deployment) -> Iterator[Finding]:
                 ", ".join(states) or "there is none",
                 f"{APPLY}, and wait for the index to be built",
             )
+
+
+def _run_of(document: dict[str, Any]) -> Run | str:
+    try:
+        return run_from_json(document["fields"]["body"]["stringValue"])
+    except msgspec.DecodeError as error:
+        return str(error)
 
 
 def _queues(deployment: Deployment) -> Iterator[Finding]:

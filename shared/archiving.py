@@ -232,17 +232,16 @@ class Archiver:
         due = ledger.in_states(run.name, [State.DELETING])
         tombstoned = ledger.in_states(run.name, [State.TOMBSTONED])
         due += [x for x in tombstoned if archive.is_due(x, self._now)]
-        due = due[: self._policy.per_call]
         if not due:
             return 0
-        stock = self._stock(due)
         under_way = self._exports(self._services.ledger.in_flight)
         busy = _busy(under_way) | _being_read(under_way)
-        for record in due:
-            if record.image_id not in busy:
-                with log_context(asset_id=record.asset_id):
-                    self._or_spare(record, lambda x: self._delete(x, stock))
-        return len(due)
+        free = [x for x in due if x.image_id not in busy][: self._policy.per_call]
+        stock = self._stock(free)
+        for record in free:
+            with log_context(asset_id=record.asset_id):
+                self._or_spare(record, lambda x: self._delete(x, stock))
+        return len(free)
 
     def _delete(self, record: Asset, stock: Stock) -> None:
         services = self._services

@@ -188,8 +188,11 @@ def succeeded(key, image_id, sensed):
     )
 
 
-def values(image):
-    """Pixels of all bands of an image on its own grid, and -1 where it is masked."""
+def values(image, coarser=1):
+    """Pixels of all bands of an image on its own grid, and -1 where it is masked.
+
+    Or on one of so many times larger pixels, as pyramids have them.
+    """
     image = ee.Image(image)
     grid = image.select(0).getInfo()["bands"][0]
     a, b, c, d, e, f = grid["crs_transform"]
@@ -198,13 +201,16 @@ def values(image):
         "fileFormat": "NUMPY_NDARRAY",
         "grid": {
             "crsCode": grid["crs"],
-            "dimensions": dict(zip(("width", "height"), grid["dimensions"], strict=True)),
+            "dimensions": {
+                name: -(-size // coarser)
+                for name, size in zip(("width", "height"), grid["dimensions"], strict=True)
+            },
             "affineTransform": {
-                "scaleX": a,
-                "shearX": b,
+                "scaleX": a * coarser,
+                "shearX": b * coarser,
                 "translateX": c,
-                "shearY": d,
-                "scaleY": e,
+                "shearY": d * coarser,
+                "scaleY": e * coarser,
                 "translateY": f,
             },
         },

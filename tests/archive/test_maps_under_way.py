@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared import reading
 from shared.domain.exports import State as ExportState
+from shared.domain.runs import ProductParameters
 
 from .conftest import POLICY, WORLD
 from .test_reading import END, START
@@ -12,7 +13,7 @@ from .test_restoring import use_quota
 
 def test_what_a_map_reads_stays_until_it_is_made(start_archive):
     with start_archive() as archive:
-        run = archive.register(replace(POLICY, low=0.1))
+        run = archive.register(replace(POLICY, low=0.1), products=ProductParameters())
         archive.masks(2)
         read, _ = archive.services.ledger.exports("demo")
         a_map = replace(

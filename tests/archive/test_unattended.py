@@ -48,7 +48,7 @@ def test_it_runs_to_the_end_within_the_quota(
         monkeypatch.setattr("cli.drive.LONGEST_PAUSE", 0.3)
         if images < 100:  # whose exports take no time
             monkeypatch.setattr("cli.drive.SHORTEST_PAUSE", 0.05)
-        outcome = drive(stack, run, lambda counts: None)
+        outcome = drive(stack, run, lambda *counts: None)
         for _ in range(200):
             stack.tick("watch_assets")
             stack.deliver()

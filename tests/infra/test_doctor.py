@@ -42,6 +42,10 @@ def policy(role, *members):
     return {"bindings": [{"role": role, "members": list(members)}]}
 
 
+def document(run_id, body):
+    return {"document": {"name": f"x/runs/{run_id}", "fields": {"body": {"stringValue": body}}}}
+
+
 def healthy(*buckets, drive=None):
     """The answers of a deployment in which all is well, by method and path.
 
@@ -97,7 +101,7 @@ def healthy(*buckets, drive=None):
             ]
         },
         f"POST v1/{root}/databases/{NAME}/documents:runQuery": [
-            {"document": {"fields": {"body": {"stringValue": to_json(run)}}}} for run in runs
+            document(run.run_id, to_json(run)) for run in runs
         ]
         or [{"readTime": "2026-11-22T09:00:00Z"}],
         f"GET v1/{root}/services/drive.googleapis.com": {"state": "ENABLED"},
@@ -299,6 +303,15 @@ def test_a_bucket_that_a_run_names_is_looked_at_too():
     assert finding.what == "grants of bucket my-own"
     assert "verdure-restore-asset@" in finding.found
     assert "gcloud storage buckets add-iam-policy-binding gs://my-own" in finding.mend
+
+
+def test_a_run_that_cannot_be_read_is_found():
+    answers = healthy()
+    answers[f"POST v1/{PIPELINE}/databases/{NAME}/documents:runQuery"] = [document("x-1", "{bad")]
+    [finding] = wrong(answers).values()
+    assert finding.what == "run x-1"
+    assert "malformed" in finding.found
+    assert "runs/x-1 to FAILED" in finding.mend
 
 
 def test_drive_is_looked_at_where_a_run_asks_for_it():

@@ -172,7 +172,7 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder, load):
+def deployed(folder, load, run):
     scenes = write_metadata_only(folder / "scenes", load.images)
     options = ["--metadata-only", "--concurrency", "2"]
     if load.quota is not None:
@@ -184,6 +184,7 @@ def deployed(folder, load):
         exits.enter_context(closing(deployment.services))
         for process in deployment.processes.values():
             exits.callback(process.kill)
+        deployment.services.ledger.add_run(run)  # Firestore is warm when the functions are there
         for process in deployment.processes.values():
             process.ready()
         yield deployment
@@ -257,9 +258,8 @@ def poison(deployment):
 
 def prove(folder, load):
     """Run it all; return what was counted."""
-    with deployed(folder, load) as deployment:
-        run = register(load.configuration)
-        deployment.services.ledger.add_run(run)
+    run = register(load.configuration)
+    with deployed(folder, load, run) as deployment:
         begin = time.monotonic()
         until(deployment.counts, deployment, 300)
         bad, mend = poison(deployment)
