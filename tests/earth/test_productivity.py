@@ -84,9 +84,9 @@ def test_with_too_few_observations_there_are_flags_and_no_numbers(name, region):
 
 
 @pytest.mark.soak
-def test_with_our_masks_it_is_the_truths_in_a_region_that_nothing_was_chosen_on(tmp_path):
+def test_with_our_masks_it_is_the_truths_and_with_a_step_less_it_is_not(tmp_path):
     region = tmp_path / "region"
-    write_region(region, seed=5, size=128)
+    write_region(region, seed=3, size=128)
     steps = ["default", "no cloud mask", "original's fill"]
     scores = benchmark.measure(region, tmp_path / "run", steps)
     assert scores["default"]["TPROD_r2"] >= benchmark.MIN_R2
