@@ -55,7 +55,7 @@ class Prior:
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0)
 CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.3, 0.1, 0.05), 0.2)
-SLOW: Final = Prior(0.05, 0.5, 0.02, (0.5, 0.07, 0.03), 0.2, 100.0)
+SLOW: Final = Prior(0.04, 0.5, 0.02, (0.5, 0.07, 0.03), 0.2, 100.0)
 CALM: Final = Prior(0.1, 0.5, 0.05, (0.15, 0.02, 0.005), 0.05)
 LIVELY: Final = Prior(0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18)
 PRIORS: Final = (EXACT, CLEAR, SLOW, CALM, LIVELY)
