@@ -409,7 +409,8 @@ def _finish(summary: Summary, outcome: Outcome, out: Path, as_json: bool) -> Non
         typer.echo(text)
     else:
         console.print(table(summary))
-        console.print(f"Results are in [bold]{out}[/]; start with overview.png")
+        first = "overview.png and productivity/*.png" if summary.maps else "overview.png"
+        console.print(f"Results are in [bold]{out}[/]; start with {first}")
     _print_failures(summary.failures)
     problems = [*summary.unreadable_scenes, *filter(None, [outcome.problem])]
     for problem in problems:
