@@ -229,8 +229,19 @@ class _Template:
                 raise PermanentError(f"{name} is {value!r}, expected letters, digits, - and _")
             text = text.replace(name, value)
         request: dict[str, Any] = json.loads(text)
-        request["expression"]["values"] = self._values | request["expression"]["values"]
+        named = request["expression"]["values"]
+        request["expression"]["values"] = _Values({**self._values, **named})
         return request
+
+
+class _Values(dict[str, Any]):
+    """The values of a graph, whose text is short.
+
+    The client makes text of every argument of a call, also of the body, where nothing reads it.
+    """
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} values>"
 
 
 class LocalTransport:
