@@ -299,6 +299,10 @@ def pointwise(
         kind = replace(pixel_type or template.pixel_type, dimensions=dimensions)
         return blockwise(template, inputs, lambda *blocks: function(*aligned(blocks)), kind)
 
+    if all(isinstance(band.compute, Everywhere) for band in inputs):
+        one = function(*[band.compute.content[None, None] for band in inputs])
+        return template.derived(Everywhere(one[0, 0]), (), pixel_type)
+
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = [read(band, box) for band in inputs]
         if all(is_uniform(p.data) for p in pixels):
@@ -367,14 +371,20 @@ def blockwise(
     return template.derived(compute, inputs, pixel_type)
 
 
+class Everywhere:
+    """What computes a band with one number or array everywhere."""
+
+    def __init__(self, content: Array) -> None:
+        self.content = content
+
+    def __call__(self, box: PixelBox, read: Reader) -> Pixels:
+        data = np.broadcast_to(self.content, box.shape + self.content.shape)
+        return Pixels(data, ones(box.shape))
+
+
 def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Band:
     """Return an unbounded band with one number or array everywhere."""
-    content = np.asarray(value, pixel_type.dtype)
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        return Pixels(np.broadcast_to(content, box.shape + content.shape), ones(box.shape))
-
-    return Band(name, pixel_type, DEFAULT_GRID, compute)
+    return Band(name, pixel_type, DEFAULT_GRID, Everywhere(np.asarray(value, pixel_type.dtype)))
 
 
 #: The template of bands without an extent or a grid of their own.
