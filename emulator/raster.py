@@ -6,11 +6,16 @@ Nothing is resampled on the way, except where a band has a grid of its own (a fi
 (https://developers.google.com/earth-engine/guides/scale, .../guides/resample).
 """
 
+import contextvars
 import functools
-from collections import Counter, OrderedDict
+import os
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -23,6 +28,7 @@ from emulator.grids import DEFAULT_GRID, Array, Grid, PixelBox, pixel_positions,
 
 TILE = 512  # pixels on a side; what is held in memory at once
 ARRAY_TILE = 64  # the same where pixels are matrices: those of 100 x 100 take 330 MB each
+MOST_TILES = 4  # computed side by side, on a machine with so many processors
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 
 
@@ -450,17 +456,48 @@ def read(image: Image, box: PixelBox) -> list[Pixels]:
     return whole
 
 
-def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox, list[Pixels]]]:
+Tile = tuple[PixelBox, list[Pixels]]
+
+
+def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[Tile]:
     """Yield tile after tile of a box with the pixels of every band, in the bands' types."""
-    with Reader(bands) as reader:
-        for tile in box.tiles(tile_side(bands)):
-            yield (
-                tile,
-                [
-                    Pixels(typed(pixels.data, band.pixel_type), pixels.mask)
-                    for band, pixels in zip(bands, reader.tile(bands, tile), strict=True)
-                ],
-            )
+    side = tile_side(bands)
+    tiles = list(box.tiles(side))
+    # Tiles of matrices are as much as memory should hold, and use all processors by themselves.
+    count = min(len(tiles), os.cpu_count() or 1, MOST_TILES if side == TILE else 1)
+    with ExitStack() as exits:
+        readers: SimpleQueue[Reader] = SimpleQueue()
+        for _ in range(count):
+            readers.put(exits.enter_context(Reader(bands)))
+
+        def compute(tile: PixelBox) -> Tile:
+            reader = readers.get()
+            try:
+                pixels = zip(bands, reader.tile(bands, tile), strict=True)
+                return tile, [Pixels(typed(x.data, band.pixel_type), x.mask) for band, x in pixels]
+            finally:
+                readers.put(reader)
+
+        yield from map(compute, tiles) if count <= 1 else _side_by_side(compute, tiles, count)
+
+
+def _side_by_side(
+    compute: Callable[[PixelBox], Tile], tiles: Sequence[PixelBox], count: int
+) -> Iterator[Tile]:
+    """Yield what is computed of tiles, in order; so many at a time, none far ahead of its user."""
+    pool = ThreadPoolExecutor(count)
+    pending: deque[Future[Tile]] = deque()
+    try:
+        for tile in tiles:
+            # Each in the caller's context, as if the caller computed it.
+            context = contextvars.copy_context()
+            pending.append(pool.submit(context.run, on_deep_stack(compute), tile))
+            if len(pending) > count:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def typed(data: Array, kind: PixelType) -> Array:
