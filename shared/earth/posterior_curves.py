@@ -204,12 +204,16 @@ def _average(posteriors: Sequence[_Posterior]) -> _Posterior:
     mean = _sum([p.coefficients.multiply(s) for p, s in zip(posteriors, parts, strict=True)])
     within = [p.covariance.multiply(s) for p, s in zip(posteriors, parts, strict=True)]
     apart = [p.coefficients.subtract(mean) for p in posteriors]
-    between = [
-        a.matrixMultiply(a.matrixTranspose()).multiply(s) for a, s in zip(apart, parts, strict=True)
-    ]
+    weighed = [a.multiply(s) for a, s in zip(apart, parts, strict=True)]
+    between = _columns(weighed).matrixMultiply(_columns(apart).matrixTranspose())
     noise = [p.noise.multiply(s) for p, s in zip(posteriors, parts, strict=True)]
-    covariance = _sum(within + between).multiply(WIDENING)
+    covariance = _sum([*within, between]).multiply(WIDENING)
     return _Posterior(mean, covariance, _sum(noise), evidence)
+
+
+def _columns(columns: Sequence[ee.Image]) -> ee.Image:
+    """Return columns side by side."""
+    return ee.Image.cat(*columns).toArray(1)
 
 
 def _sum(images: Sequence[ee.Image]) -> ee.Image:
