@@ -6,11 +6,16 @@ Nothing is resampled on the way, except where a band has a grid of its own (a fi
 (https://developers.google.com/earth-engine/guides/scale, .../guides/resample).
 """
 
+import contextvars
 import functools
-from collections import Counter, OrderedDict
+import os
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -22,7 +27,11 @@ from emulator.graph import on_deep_stack
 from emulator.grids import DEFAULT_GRID, Array, Grid, PixelBox, pixel_positions, source_box, within
 
 TILE = 512  # pixels on a side; what is held in memory at once
-ARRAY_TILE = 64  # the same where pixels are matrices: those of 100 x 100 take 330 MB each
+LEAST_TILE = 64  # the same where a pixel holds many numbers
+#: Of a pixel of 0, 1, 2 and more dimensions, where it is not known: lengths of 100.
+NUMBERS = (1, 100, 100**2)
+TILE_NUMBERS = NUMBERS[2] * LEAST_TILE**2  # of one band that a tile may hold: 330 MB
+MOST_TILES = 4  # computed side by side, on a machine with so many processors
 OPEN_FILES = 64  # datasets one reader keeps open, well below the usual limit of 1024
 
 
@@ -283,9 +292,19 @@ def _tree(bands: Sequence[Band]) -> Iterator[Band]:
 
 
 def tile_side(bands: Sequence[Band]) -> int:
-    """Return the side of the tiles in which bands are computed."""
-    matrices = any(band.pixel_type.dimensions > 1 for band in _tree(bands))
-    return ARRAY_TILE if matrices else TILE
+    """Return the side of the tiles in which bands are computed, so that memory holds them."""
+    most = max(map(_numbers, _tree(bands)), default=1)
+    side = TILE
+    while side > LEAST_TILE and most * side**2 > TILE_NUMBERS:
+        side //= 2
+    return side
+
+
+def _numbers(band: Band) -> int:
+    """Return about how many numbers a band holds or reads at a pixel."""
+    known = band.compute.numbers if isinstance(band.compute, Output) else None
+    held = known or NUMBERS[min(band.pixel_type.dimensions, len(NUMBERS) - 1)]
+    return max(held, len(band.inputs))
 
 
 def pointwise(
@@ -298,6 +317,10 @@ def pointwise(
     if dimensions := max((band.pixel_type.dimensions for band in inputs), default=0):
         kind = replace(pixel_type or template.pixel_type, dimensions=dimensions)
         return blockwise(template, inputs, lambda *blocks: function(*aligned(blocks)), kind)
+
+    if all(isinstance(band.compute, Everywhere) for band in inputs):
+        one = function(*[band.compute.content[None, None] for band in inputs])
+        return template.derived(Everywhere(one[0, 0]), (), pixel_type)
 
     def compute(box: PixelBox, read: Reader) -> Pixels:
         pixels = [read(band, box) for band in inputs]
@@ -336,19 +359,34 @@ def together(
     inputs: Sequence[Band],
     compute: Callable[[PixelBox, Reader], Sequence[Pixels]],
     kinds: Sequence[PixelType],
+    numbers: int | None = None,
 ) -> list[Band]:
-    """Return bands like a template that are computed together."""
+    """Return bands like a template that are computed together.
+
+    `numbers` is how many a pixel of any of them holds, where that is known.
+    """
     # The reader passes pixels on: here a tuple of those of all outputs.
     whole = template.derived(lambda box, read: tuple(compute(box, read)), inputs)
 
-    def output(index: int, kind: PixelType) -> Band:
-        def pick(box: PixelBox, read: Reader) -> Pixels:
-            data, mask = read(whole, box)[index]
-            return Pixels(typed(data, kind), mask)
+    return [
+        template.derived(Output(whole, index, kind, numbers), [whole], kind)
+        for index, kind in enumerate(kinds)
+    ]
 
-        return template.derived(pick, [whole], kind)
 
-    return [output(index, kind) for index, kind in enumerate(kinds)]
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What computes one of several bands that are computed together."""
+
+    whole: Band
+    index: int
+    kind: PixelType
+    numbers: int | None  # of a pixel, where known
+
+    def __call__(self, box: PixelBox, read: Reader) -> Pixels:
+        """Return the band's pixels in a box."""
+        data, mask = read(self.whole, box)[self.index]
+        return Pixels(typed(data, self.kind), mask)
 
 
 def blockwise(
@@ -367,14 +405,21 @@ def blockwise(
     return template.derived(compute, inputs, pixel_type)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Everywhere:
+    """What computes a band with one number or array everywhere."""
+
+    content: Array
+
+    def __call__(self, box: PixelBox, read: Reader) -> Pixels:
+        """Return the band's pixels in a box."""
+        data = np.broadcast_to(self.content, box.shape + self.content.shape)
+        return Pixels(data, ones(box.shape))
+
+
 def constant_band(name: str, value: float | Array, pixel_type: PixelType) -> Band:
     """Return an unbounded band with one number or array everywhere."""
-    content = np.asarray(value, pixel_type.dtype)
-
-    def compute(box: PixelBox, read: Reader) -> Pixels:
-        return Pixels(np.broadcast_to(content, box.shape + content.shape), ones(box.shape))
-
-    return Band(name, pixel_type, DEFAULT_GRID, compute)
+    return Band(name, pixel_type, DEFAULT_GRID, Everywhere(np.asarray(value, pixel_type.dtype)))
 
 
 #: The template of bands without an extent or a grid of their own.
@@ -440,17 +485,48 @@ def read(image: Image, box: PixelBox) -> list[Pixels]:
     return whole
 
 
-def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[tuple[PixelBox, list[Pixels]]]:
+Tile = tuple[PixelBox, list[Pixels]]
+
+
+def read_tiles(bands: Sequence[Band], box: PixelBox) -> Iterator[Tile]:
     """Yield tile after tile of a box with the pixels of every band, in the bands' types."""
-    with Reader(bands) as reader:
-        for tile in box.tiles(tile_side(bands)):
-            yield (
-                tile,
-                [
-                    Pixels(typed(pixels.data, band.pixel_type), pixels.mask)
-                    for band, pixels in zip(bands, reader.tile(bands, tile), strict=True)
-                ],
-            )
+    side = tile_side(bands)
+    tiles = list(box.tiles(side))
+    # Tiles of matrices are as much as memory should hold, and use all processors by themselves.
+    count = min(len(tiles), os.cpu_count() or 1, MOST_TILES if side == TILE else 1)
+    with ExitStack() as exits:
+        readers: SimpleQueue[Reader] = SimpleQueue()
+        for _ in range(count):
+            readers.put(exits.enter_context(Reader(bands)))
+
+        def compute(tile: PixelBox) -> Tile:
+            reader = readers.get()
+            try:
+                pixels = zip(bands, reader.tile(bands, tile), strict=True)
+                return tile, [Pixels(typed(x.data, band.pixel_type), x.mask) for band, x in pixels]
+            finally:
+                readers.put(reader)
+
+        yield from map(compute, tiles) if count <= 1 else _side_by_side(compute, tiles, count)
+
+
+def _side_by_side(
+    compute: Callable[[PixelBox], Tile], tiles: Sequence[PixelBox], count: int
+) -> Iterator[Tile]:
+    """Yield what is computed of tiles, in order; so many at a time, none far ahead of its user."""
+    pool = ThreadPoolExecutor(count)
+    pending: deque[Future[Tile]] = deque()
+    try:
+        for tile in tiles:
+            # Each in the caller's context, as if the caller computed it.
+            context = contextvars.copy_context()
+            pending.append(pool.submit(context.run, on_deep_stack(compute), tile))
+            if len(pending) > count:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def typed(data: Array, kind: PixelType) -> Array:

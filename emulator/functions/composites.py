@@ -52,7 +52,7 @@ def stacked(
             weights.append(_stacked_masks([p.mask for p in pixels]))
         return reducer.pixels(values, weights)
 
-    outputs = together(template, inputs, compute, results)
+    outputs = together(template, inputs, compute, results, reducer.numbers)
     return [output.renamed(name) for output, name in zip(outputs, names, strict=True)]
 
 

@@ -35,7 +35,16 @@ class Operation:
             if result.dtype == bool and dtype == np.uint8:
                 return result.view(dtype)  # the same bytes
             return result.astype(dtype, copy=False)
-        return self.apply(*[a.astype(dtype, copy=False) for a in arrays])
+        return self.apply(*[_converted(a, dtype) for a in arrays])
+
+
+def _converted(values: Array, dtype: np.dtype) -> Array:
+    """Convert values, once for all pixels where these share them: a constant array's."""
+    if values.dtype == dtype:
+        return values
+    if len(values) > 1 and values.strides[0] == 0:
+        return np.broadcast_to(values[:1].astype(dtype), values.shape)
+    return values.astype(dtype)
 
 
 def union(*types: PixelType) -> PixelType:

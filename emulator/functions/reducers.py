@@ -48,6 +48,7 @@ class Reducer:
     objects: bool = False  # outputs are lists or dictionaries, which pixels can't hold
     nulls: bool = False  # nulls of lists and tables are inputs too
     elementwise: bool = False  # outputs are arrays with the inputs' dimensions
+    numbers: int | None = None  # in the largest of its outputs, where that is known
     name: str = ""  # of the algorithm that made it
 
     type_name = "Reducer"

@@ -201,7 +201,7 @@ def linear_regression(terms: int, targets: int) -> Reducer:
 
     inputs = _dimensions("linearRegression", terms, targets)
     outputs, types = ("coefficients", "residuals"), (MATRIX, VECTOR)
-    return Reducer(outputs, types, _rows, _merged, finish, inputs)
+    return Reducer(outputs, types, _rows, _merged, finish, inputs, numbers=terms * targets)
 
 
 @makes("ridgeRegression")
@@ -231,7 +231,8 @@ def ridge_regression(terms: int, targets: int, penalty: float) -> Reducer:
 
     inputs = _dimensions("ridgeRegression", terms, targets)
     outputs, types = ("coefficients", "residuals", "pValue"), (MATRIX, VECTOR, VECTOR)
-    return Reducer(outputs, types, summarise, _merged, finish, inputs)
+    numbers = (terms + 1) * targets
+    return Reducer(outputs, types, summarise, _merged, finish, inputs, numbers=numbers)
 
 
 @makes("robustLinearRegression")
@@ -264,7 +265,7 @@ def robust_linear_regression(terms: int, targets: int, beta: float | None) -> Re
 
     inputs = _dimensions("robustLinearRegression", terms, targets)
     outputs, types = ("coefficients", "residuals"), (MATRIX, VECTOR)
-    return recording(outputs, types, function, inputs=inputs)
+    return recording(outputs, types, function, inputs=inputs, numbers=terms * targets)
 
 
 def _distances(fit: Fit, x: Sequence[Array], y: Sequence[Array]) -> Array:

@@ -22,7 +22,6 @@ from shared.domain.images import FoundImage
 from shared.domain.runs import CODE_VERSION, INPUTS, MAPS, MASK_ALGORITHM, Run
 from shared.earth.cloud_mask import Publication, mask_of
 from shared.earth.listing import PAGE, images_page, maps, outputs
-from shared.earth.productivity import chosen_of, map_of
 from shared.errors import (
     AccessDenied,
     NotFound,
@@ -320,6 +319,9 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
 
 
 def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
+    # Only one of the functions makes maps; the others would start later for it.
+    from shared.earth.productivity import chosen_of, map_of
+
     wanted, year = run.configuration, products.year_of(export)
     assert wanted.products is not None
     scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.collection, masks))

@@ -12,7 +12,7 @@ from shared.earth.vegetation_index import NDVI, VegetationIndex, vegetation_inde
 DAY_MS = 86_400_000
 #: Probability of cloud, %, at which an observation counts half: its errors are larger (synthetic
 #: regions; docs/science.md).
-DOUBT: Final = 10
+DOUBT: Final = 6
 
 
 def index_series(

@@ -54,10 +54,10 @@ class Prior:
 
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0)
-CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2)
-SLOW: Final = Prior(0.05, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2, 100.0)
-CALM: Final = Prior(0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07)
-LIVELY: Final = Prior(0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15)
+CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.3, 0.1, 0.05), 0.2)
+SLOW: Final = Prior(0.04, 0.5, 0.02, (0.5, 0.07, 0.03), 0.2, 100.0)
+CALM: Final = Prior(0.1, 0.5, 0.05, (0.15, 0.02, 0.005), 0.05)
+LIVELY: Final = Prior(0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18)
 PRIORS: Final = (EXACT, CLEAR, SLOW, CALM, LIVELY)
 #: Observations are held against the curve of this one to find the low ones.
 WATCHFUL: Final = Prior(0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
@@ -204,12 +204,16 @@ def _average(posteriors: Sequence[_Posterior]) -> _Posterior:
     mean = _sum([p.coefficients.multiply(s) for p, s in zip(posteriors, parts, strict=True)])
     within = [p.covariance.multiply(s) for p, s in zip(posteriors, parts, strict=True)]
     apart = [p.coefficients.subtract(mean) for p in posteriors]
-    between = [
-        a.matrixMultiply(a.matrixTranspose()).multiply(s) for a, s in zip(apart, parts, strict=True)
-    ]
+    weighed = [a.multiply(s) for a, s in zip(apart, parts, strict=True)]
+    between = _columns(weighed).matrixMultiply(_columns(apart).matrixTranspose())
     noise = [p.noise.multiply(s) for p, s in zip(posteriors, parts, strict=True)]
-    covariance = _sum(within + between).multiply(WIDENING)
+    covariance = _sum([*within, between]).multiply(WIDENING)
     return _Posterior(mean, covariance, _sum(noise), evidence)
+
+
+def _columns(columns: Sequence[ee.Image]) -> ee.Image:
+    """Return columns side by side."""
+    return ee.Image.cat(*columns).toArray(1)
 
 
 def _sum(images: Sequence[ee.Image]) -> ee.Image:
@@ -223,7 +227,8 @@ def _less_for_low(observed: Observations, evidence: _Evidence, period: Period) -
     """Return trust, less by the square of how far an observation is below the others.
 
     Each is held against the curve without it, which follows from the fit with it (Rasmussen and
-    Williams 2006, 5.4.2), under the watchful prior.
+    Williams 2006, 5.4.2), under the watchful prior, and as strictly as a clear one: what makes an
+    observation doubtful lowers it.
     """
     scales = _scales(WATCHFUL, period)
     inverse = _precision(evidence, WATCHFUL, scales).matrixInverse()
@@ -236,7 +241,7 @@ def _less_for_low(observed: Observations, evidence: _Evidence, period: Period) -
     leverage = leverage.arrayReduce(ee.Reducer.sum(), [1])
     free = leverage.multiply(observed.trust).multiply(-1).add(1)
     residual = _departures(observed).subtract(fit).multiply(observed.weights)
-    standard = residual.multiply(observed.trust.sqrt()).divide(free.sqrt()).divide(WATCHFUL.noise)
+    standard = residual.divide(free.sqrt()).divide(WATCHFUL.noise)
     # Large ones must not hide themselves in the scale.
     bounded = total(standard.pow(2).min(4)).add(EVIDENCE_FREEDOM)
     scale = bounded.divide(total(observed.weights).add(EVIDENCE_FREEDOM)).sqrt()

@@ -8,10 +8,10 @@ YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.4, 40, 12, 4
 #: noise, constant, trend, three harmonics, departures and their memory in days.
 PRIORS = (
     (0.001, 1, 1, (1, 1, 1), 0.0, 25),
-    (0.03, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2, 25),
-    (0.05, 0.5, 0.02, (0.2, 0.07, 0.03), 0.2, 100),
-    (0.09, 0.5, 0.05, (0.13, 0.02, 0.005), 0.07, 25),
-    (0.075, 0.5, 0.03, (0.3, 0.1, 0.1), 0.15, 25),
+    (0.03, 0.5, 0.02, (0.3, 0.1, 0.05), 0.2, 25),
+    (0.04, 0.5, 0.02, (0.5, 0.07, 0.03), 0.2, 100),
+    (0.1, 0.5, 0.05, (0.15, 0.02, 0.005), 0.05, 25),
+    (0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18, 25),
 )
 WATCHFUL = (0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2, 25)
 WIDENING = 1.75
@@ -102,7 +102,7 @@ def _weights(design, departures, trust, first, after):
     inverse = np.linalg.inv(gram + np.eye(len(gram[0])))
     curve = ((inverse @ ((trust * departures) @ scaled)[..., None])[..., 0]) @ scaled.T
     free = 1 - trust * ((scaled @ inverse) * scaled).sum(axis=-1)
-    standard = (departures - curve) * np.sqrt(trust / free) / WATCHFUL[0]
+    standard = np.where(trust > 0, departures - curve, 0) / np.sqrt(free) / WATCHFUL[0]
     bounded = np.minimum(standard**2, 4).sum(axis=1) + FREEDOM
     standard /= np.sqrt(bounded / ((trust > 0).sum(axis=1) + FREEDOM))[:, None]
     return trust * (2 / np.maximum(-standard, 2)) ** 2

@@ -73,7 +73,7 @@ def test_where_cloud_is_likely_nothing_counts_and_elsewhere_the_less_the_likelie
     scenes, masks = collections
     day = masks.filter(ee.Filter.stringStartsWith("system:index", "20180706"))
     column = ee.Image.pixelCoordinates(scenes.first().projection()).select("x").floor()
-    likely = column.remap([0, 1, 2], [0, 20, 25]).rename("cloud_probability")
+    likely = column.remap([0, 1, 2], [0, 12, 25]).rename("cloud_probability")
     series = index_series(
         scenes, day.map(lambda mask: mask.addBands(likely)), index=DVI, cloud_below=25
     )

@@ -11,9 +11,10 @@ import pytest
 import rasterio
 from affine import Affine
 
-from emulator import grids, raster
+from emulator import engine, grids, raster
 from emulator.band_files import stored_band, write_bands
 from emulator.errors import EarthEngineError
+from emulator.functions import elementwise
 from emulator.stored import StoredBand
 
 UTM = "EPSG:32633"
@@ -153,6 +154,56 @@ def test_a_band_with_two_users_is_computed_once_for_a_tile():
     users = [raster.pointwise(shared, [shared, shared], np.add) for _ in range(3)]
     raster.read(raster.Image(users), grids.PixelBox(grids.DEFAULT_GRID, 4, 4))
     assert len(calls) == 1
+
+
+def _made(image):
+    expression = ee.serializer.encode(image, for_cloud_api=True)
+    return engine.evaluate(expression, catalogue=None)
+
+
+def _stack(count):
+    return ee.ImageCollection([ee.Image.pixelLonLat() for _ in range(count)])
+
+
+@pytest.mark.usefixtures("ee_emulator")
+@pytest.mark.parametrize(
+    ("make", "side"),
+    [
+        (lambda: ee.Image.pixelLonLat().add(1), 512),
+        (lambda: _stack(300).mean(), 256),
+        (lambda: _stack(60).reduce(ee.Reducer.linearRegression(1, 1)).select(0), 512),
+        (lambda: _stack(5).toArray(), 64),
+        (lambda: _stack(5).reduce(ee.Reducer.fixed2DHistogram(0, 1, 100, 0, 1, 100)), 64),
+        (lambda: _stack(5).toArray().arrayProject([0]), 64),
+    ],
+)
+def test_tiles_are_as_large_as_what_pixels_hold_allows(make, side):
+    assert raster.tile_side(_made(make()).bands) == side
+
+
+@pytest.mark.usefixtures("ee_emulator")
+def test_what_is_made_of_constants_is_computed_once_for_all_tiles():
+    angle = ee.Image.constant(2).multiply(math.pi / 8)
+    [band] = _made(angle.cos().add(1).toFloat()).bands
+    assert not band.inputs
+    [pixels] = raster.read(raster.Image([band]), grids.PixelBox(GRID, 3, 2))
+    assert pixels.data.dtype == np.float32
+    assert np.array_equal(pixels.data, np.full((2, 3), np.float32(1 + math.cos(math.pi / 4))))
+    assert pixels.mask.all()
+
+
+def test_a_constant_array_of_another_type_is_converted_once():
+    ones = np.broadcast_to(np.eye(3, dtype=np.uint8), (4, 3, 3))
+    pixels = np.arange(36.0).reshape(4, 3, 3)
+    seen = []
+
+    def add(left, right):
+        seen.append(right.strides[0])
+        return left + right
+
+    result = elementwise.Operation(add, elementwise.union)(raster.DOUBLE, pixels, ones)
+    assert seen == [0]
+    assert np.array_equal(result, pixels + np.eye(3))
 
 
 def test_scales_of_grids():

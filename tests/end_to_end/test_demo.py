@@ -121,6 +121,22 @@ def test_a_place_outside_the_run_is_explained(real):
     assert "with a mask is at -10.5 40.0" in ended.err
 
 
+@needs_real_scenes
+def test_a_place_without_land_is_explained(real, tmp_path):
+    """The run, had its masks found sea all over the images."""
+    _, out = real
+    shutil.copytree(out, tmp_path / "run")
+    shares = list((tmp_path / "run" / "earth-engine" / "assets").rglob("class.mask.tif"))
+    assert len(shares) == 5
+    for path in shares:
+        with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as valid:
+            valid.write(np.zeros_like(valid.read()))
+    ended = verdure("series", 14.5578, 45.8705, "--out", tmp_path / "run", "--scenes", REAL_SCENES)
+    assert ended.code == 2
+    assert "is masked in all images of run" in ended.err
+    assert "no land" in ended.err
+
+
 def test_help_names_every_command():
     ended = verdure("--help")
     assert ended.code == 0
