@@ -19,7 +19,7 @@ from cli import stacks
 from cli.people import errors_for_people
 from cli.progress import bars, console
 from shared import bootstrap, second_copies
-from shared.archiving import Archiver, copy_problem, policy_of
+from shared.archiving import Archiver, copy_problem, policy_of, record_of
 from shared.config import read_geometry, read_settings
 from shared.domain import archive, sidecars
 from shared.domain.archive import UNDER_WAY, Asset, State, Way
@@ -322,17 +322,7 @@ def _everything(run: Run, services: Services) -> list[Asset]:
 
 def _live(run: Run, export: Export) -> Asset:
     """Return the record of an output of which only the run knows: its size is not known."""
-    asset_id = run.place_of(export)
-    return Asset(
-        record_id=archive.record_id(asset_id, export.export_id),
-        run=run.name,
-        asset_id=asset_id,
-        image_id=export.image_id,
-        version=export.export_id,
-        sensed_at=export.sensed_at,
-        description=json.dumps({"geometry": json.loads(export.footprint)}),
-        size_bytes=0,
-    )
+    return record_of(run, export, {"geometry": json.loads(export.footprint)}, size_bytes=0)
 
 
 def _selection(ids: Sequence[str] | None, region: str, period: str) -> Selection:

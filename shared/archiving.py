@@ -403,10 +403,15 @@ def _record(run: Run, export: Export, stock: Stock) -> Asset | None:
     """Return the record of an output that is not on record, if it is the one that is there."""
     if export.state is not ExportState.SUCCEEDED:
         return None
-    asset_id = run.place_of(export)
-    description = stock.descriptions.get(asset_id)
+    description = stock.descriptions.get(run.place_of(export))
     if description is None or description["properties"].get("run_key") != export.export_id:
         return None
+    return record_of(run, export, description, int(description["sizeBytes"]))
+
+
+def record_of(run: Run, export: Export, description: Mapping[str, Any], size_bytes: int) -> Asset:
+    """Return the record of an output that is live, as Earth Engine describes it."""
+    asset_id = run.place_of(export)
     return Asset(
         record_id=archive.record_id(asset_id, export.export_id),
         run=run.name,
@@ -415,7 +420,7 @@ def _record(run: Run, export: Export, stock: Stock) -> Asset | None:
         version=export.export_id,
         sensed_at=export.sensed_at,
         description=json.dumps(description),
-        size_bytes=int(description["sizeBytes"]),
+        size_bytes=size_bytes,
     )
 
 

@@ -26,8 +26,7 @@ from shared.earth.curves import (
     trend,
 )
 
-SOURCE: Final = 20  # of values that are held by observations
-WEAK_SOURCE: Final = 21  # of values that are mostly what the prior says
+SOURCE: Final = 20  # of values that are held by observations; one more where the prior holds them
 
 MEAN: Final = 0.4  # NDVI of a pixel before anything is known of it
 HARMONICS: Final = 3
