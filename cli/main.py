@@ -38,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Cloud masks from Sentinel-2 with Earth Engine.",
+    help="Cloud masks and vegetation productivity from Sentinel-2 with Earth Engine.",
 )
 app.add_typer(model_commands.app, name="model")
 app.add_typer(archive_commands.app, name="archive")
@@ -80,7 +80,7 @@ def demo(
     stack: Stack = StackName.EMBEDDED,
     as_json: Json = False,
 ) -> None:
-    """Mask every image of the synthetic region, or of scene folders, on this machine."""
+    """Mask and map the synthetic region, or mask your own scene folders, on this machine."""
     with errors_for_people():
         if stack is StackName.CLOUD:
             raise InvalidConfiguration(["the demo runs on this machine; see `verdure run`"])
@@ -97,7 +97,7 @@ def run(
     stack: Stack = StackName.EMBEDDED,
     as_json: Json = False,
 ) -> None:
-    """Mask every image that a run configuration asks for, until all are in a final state.
+    """Make every mask and map that a run configuration asks for, until all are final.
 
     Stopped at any moment, the same command goes on where it was.
     """
