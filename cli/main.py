@@ -321,7 +321,7 @@ def series(
         if npz is not None and csv is not None:
             raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
         if npz is not None:
-            fill_file(npz, out, preset, track)
+            console.print(f"{fill_file(npz, out, preset, track)}; {out}", soft_wrap=True)
         else:
             _draw_place(place or [], out, scenes, preset, csv, as_json)
 
@@ -348,6 +348,7 @@ def _draw_place(
     picture = out / "series.png"
     draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
     if csv is not None:
+        csv.parent.mkdir(parents=True, exist_ok=True)
         found.write_csv(csv)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=1))
