@@ -288,8 +288,9 @@ def series(
         typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
-    ] = Path("out/demo"),
+        Path | None,
+        typer.Option("--out", help="Folder of a run (out/demo); with --npz, the .npz to write."),
+    ] = None,
     scenes: Scenes = None,
     preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
     csv: Annotated[
@@ -320,10 +321,12 @@ def series(
             raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
         if npz is not None and csv is not None:
             raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
-        if npz is not None:
+        if npz is not None and (out is None or out.is_dir()):
+            raise InvalidConfiguration(["--npz FILE needs --out FILE too, the .npz to write"])
+        if npz is not None and out is not None:
             console.print(f"{fill_file(npz, out, preset, track)}; {out}", soft_wrap=True)
         else:
-            _draw_place(place or [], out, scenes, preset, csv, as_json)
+            _draw_place(place or [], out or Path("out/demo"), scenes, preset, csv, as_json)
 
 
 def _draw_place(

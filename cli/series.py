@@ -173,10 +173,16 @@ def _milliseconds(values: Array) -> Array:
         values = np.char.decode(values, "ascii")
     if values.dtype.kind != "U":
         raise ValueError(f"they are {values.dtype}")
-    # numpy would take 20200104, which is ISO 8601 too, for a year.
-    times = [datetime.fromisoformat(value) for value in values.tolist()]
-    utc = [time.astimezone(UTC) if time.tzinfo else time for time in times]
-    return np.array([time.replace(tzinfo=None) for time in utc], "datetime64[ms]")
+    return np.array([_utc(text) for text in values.tolist()], "datetime64[ms]")
+
+
+def _utc(text: str) -> datetime:
+    """Return a time in UTC. (numpy would take 20200104, which is ISO 8601 too, for a year)."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise ValueError(f"{text!r}: {problem}") from None
+    return (time.astimezone(UTC) if time.tzinfo else time).replace(tzinfo=None)
 
 
 def fill(

@@ -152,6 +152,10 @@ def test_what_is_no_file_or_preset_is_explained(tmp_path):
     assert "cannot be read" in result.output
     result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "o", "--preset", "best")
     assert "expected original or default" in " ".join(result.output.split())
+    for out in ((), ("--out", tmp_path)):
+        result = call("--npz", tmp_path / "in.npz", *out)
+        assert result.exit_code == 2
+        assert "needs --out FILE" in result.output
     result = call("--npz", tmp_path / "in.npz", "--csv", tmp_path / "o.csv")
     assert result.exit_code == 2
     assert "--csv is of a place" in result.output
