@@ -288,8 +288,9 @@ def series(
         typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
-    ] = Path("out/demo"),
+        Path | None,
+        typer.Option("--out", help="Folder of a run (out/demo); with --npz, the .npz to write."),
+    ] = None,
     scenes: Scenes = None,
     preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
     csv: Annotated[
@@ -320,10 +321,12 @@ def series(
             raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
         if npz is not None and csv is not None:
             raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
-        if npz is not None:
-            fill_file(npz, out, preset, track)
+        if npz is not None and (out is None or out.is_dir()):
+            raise InvalidConfiguration(["--npz FILE needs --out FILE too, the .npz to write"])
+        if npz is not None and out is not None:
+            console.print(f"{fill_file(npz, out, preset, track)}; {out}", soft_wrap=True)
         else:
-            _draw_place(place or [], out, scenes, preset, csv, as_json)
+            _draw_place(place or [], out or Path("out/demo"), scenes, preset, csv, as_json)
 
 
 def _draw_place(
@@ -348,6 +351,7 @@ def _draw_place(
     picture = out / "series.png"
     draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
     if csv is not None:
+        csv.parent.mkdir(parents=True, exist_ok=True)
         found.write_csv(csv)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=1))
