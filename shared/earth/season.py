@@ -1,7 +1,7 @@
 """The parameters of growing seasons, named and defined as the HR-VPP product's, per pixel.
 
 A season belongs to the year in which it peaks; up to two a year. Curves are taken as straight
-between steps of `STEP` days. Definitions and sources: docs/science.md, "The season".
+between steps of `STEP` days. Definitions and sources: docs/science.md.
 """
 
 import itertools
