@@ -71,7 +71,7 @@ def series_at(
     with launch.running(data, scenes) as url:
         client.connect(url)
         point = ee.Geometry.Point(place)
-        images = ee.ImageCollection(run.collection).filterBounds(point)
+        images = ee.ImageCollection(run.index_collection).filterBounds(point)
         images = images.filterDate(run.first_instant.isoformat(), run.last_instant.isoformat())
         masks = ee.ImageCollection(run.destination)
         products = run.products or ProductParameters()

@@ -250,6 +250,11 @@ def _product_contradictions(products: ProductParameters) -> list[str]:
             "each once",
         ),
         (
+            products.collection is None or COLLECTION_ID.fullmatch(products.collection),
+            f"products.collection is {products.collection!r}, expected none or an id such as "
+            "COPERNICUS/S2_SR_HARMONIZED",
+        ),
+        (
             products.preset in FILLINGS,
             f"products.preset is {products.preset!r}, expected {' or '.join(FILLINGS)}",
         ),

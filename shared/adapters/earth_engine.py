@@ -324,7 +324,7 @@ def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
 
     wanted, year = run.configuration, products.year_of(export)
     assert wanted.products is not None
-    scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.collection, masks))
+    scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.index_collection, masks))
     start, end = (int(datetime(x, 1, 1, tzinfo=UTC).timestamp() * 1000) for x in (year, year + 1))
     provenance = {
         "run_key": export.export_id,
@@ -332,7 +332,7 @@ def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
         "algorithm": products.ALGORITHM,
         "code_version": CODE_VERSION,
         "parameters": json.dumps(wanted.products.deciding(export.kind), sort_keys=True),
-        "source": wanted.collection,
+        "source": wanted.index_collection,
         "masks": len(export.inputs),
         "in_season": int(export.in_season),
         "MGRS_TILE": export.tile,

@@ -142,7 +142,8 @@ def _record(
     crs = masks[0].grid[0] if masks else example.grid[0]
     grid = (crs, products.scale)
     period = [str(run.configuration.first_instant), str(run.configuration.last_instant)]
-    how = [run.configuration.collection, run.configuration.destination, products.deciding(kind)]
+    asked = run.configuration
+    how = [asked.index_collection, asked.destination, products.deciding(kind)]
     made_of = [record.export_id for record in masks]
     return Export(
         export_id=ids.export_id(kind, image_id, ALGORITHM, [*how, *period, made_of, is_over], grid),

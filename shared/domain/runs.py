@@ -81,15 +81,18 @@ class Limits:
 class ProductParameters:
     """The maps that are made of a tile's masks, and how.
 
-    `maps` are some of `MAPS`, `preset` fills gaps in NDVI. Observed is a pixel where the mask says
-    clear and cloud is less likely than `cloud_below` %: a cloud that is missed costs a series more
-    than an observation that is lost (docs/science.md). `scale` is the pixel size in metres,
-    `step` the days between NDVI's bands. GPP alone needs `weather`, daily images with ERA5-Land's
-    bands, and `land_cover`, a collection of yearly images with MODIS' band LC_Type2; without the
-    latter all land is `land_cover_class`, a number of that band (12: cropland).
+    `maps` are some of `MAPS`, `preset` fills gaps in NDVI: that of the masks' own images, at the
+    top of the atmosphere, or of the images in `collection` that have their ids, as Level 2A has
+    them at the ground. A mask without an image there does not count. Observed is a pixel where the
+    mask says clear and cloud is less likely than `cloud_below` %: a cloud that is missed costs a
+    series more than an observation that is lost (docs/science.md). `scale` is the pixel size in
+    metres, `step` the days between NDVI's bands. GPP alone needs `weather`, daily images with
+    ERA5-Land's bands, and `land_cover`, a collection of yearly images with MODIS' band LC_Type2;
+    without the latter all land is `land_cover_class`, a number of that band (12: cropland).
     """
 
     maps: tuple[str, ...] = (SEASON,)
+    collection: str | None = None
     preset: str = "default"
     cloud_below: int = 20
     scale: int = 10
@@ -125,6 +128,11 @@ class RunConfiguration:
     limits: Limits = field(default_factory=Limits)
     archive: ArchivePolicy | None = None
     products: ProductParameters | None = None
+
+    @property
+    def index_collection(self) -> str:
+        """The images that maps take NDVI from."""
+        return (self.products and self.products.collection) or self.collection
 
     @property
     def asset_root(self) -> str:

@@ -189,6 +189,21 @@ def test_the_ceiling_holds_for_masks_and_maps_together(pipeline):
     assert pipeline.statistics()["peak_queued_tasks"] == 1
 
 
+def test_a_map_is_of_the_ground_where_that_is_asked_for(start_pipeline, scenes, tmp_path):
+    ground = tmp_path / "ground"
+    ground.mkdir()
+    content = json.loads((scenes / "scenes.json").read_text())
+    content["collection"] = "COPERNICUS/S2_SR_HARMONIZED"
+    (ground / "scenes.json").write_text(json.dumps(content))
+    products = ProductParameters(collection=content["collection"])
+    with start_pipeline("--scenes", str(ground)) as pipeline:
+        pipeline.start(**{**SHORT, "products": products})
+        pipeline.tick("find_images")
+        finish(pipeline)
+        assert standing(pipeline).state is State.SUCCEEDED
+        assert properties()["source"] == "COPERNICUS/S2_SR_HARMONIZED"
+
+
 def test_without_any_mask_the_map_is_skipped_and_says_why(pipeline):
     run = pipeline.start(**SHORT)
     pipeline.tick("find_images")

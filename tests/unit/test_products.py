@@ -63,8 +63,11 @@ def test_the_same_masks_make_the_same_map_and_another_mask_another():
     assert one == again
     more = only(products.wanted(run(), masks("SUCCEEDED", "SUCCEEDED"), NOW))
     other = only(products.wanted(run(cloud_below=30), masks("SUCCEEDED"), NOW))
+    ground = only(
+        products.wanted(run(collection="COPERNICUS/S2_SR_HARMONIZED"), masks("SUCCEEDED"), NOW)
+    )
     early = only(products.wanted(run(), masks("SUCCEEDED"), datetime(2018, 7, 1, tzinfo=UTC)))
-    assert len({x.export_id for x in (one, more, other, early)}) == 4
+    assert len({x.export_id for x in (one, more, other, ground, early)}) == 5
     assert early.in_season
 
 
@@ -101,6 +104,7 @@ def test_the_steps_are_the_years_and_the_periods():
         ({"maps": ["seasons"]}, "products.maps is ['seasons'], expected one or more of season"),
         ({"maps": []}, "products.maps is []"),
         ({"preset": "best"}, "products.preset is 'best', expected default or original"),
+        ({"collection": "S2 SR"}, "products.collection is 'S2 SR', expected none or an id"),
         ({"scale": 5}, "products.scale is 5"),
         ({"step": 0}, "products.step is 0"),
         ({"cloud_below": 0}, "products.cloud_below is 0"),
