@@ -31,15 +31,15 @@ class Difference:
     """One parameter's difference, B less A, over the pixels where both have it.
 
     `surely_more` and `surely_less` are shares of these pixels, of more than two standard errors;
-    None for parameters without one.
+    None for parameters without one. Of no pixel `mean` and `spread` are None too.
     """
 
     map: str
     parameter: str
     unit: str
     pixels: int
-    mean: float
-    spread: float
+    mean: float | None
+    spread: float | None
     surely_more: float | None
     surely_less: float | None
 
@@ -140,7 +140,9 @@ def _row(
         error = np.hypot(before[f"{key}_SE_1"], after[f"{key}_SE_1"])[known]
         more = round(float((values > SURE * error).mean()), 4)
         less = round(float((values < -SURE * error).mean()), 4)
-    mean, spread = (float(values.mean()), float(values.std())) if values.size else (0.0, 0.0)
-    return Difference(
-        name, key, UNITS[key], int(known.sum()), round(mean, 4), round(spread, 4), more, less
+    mean, spread = (
+        (round(float(values.mean()), 4), round(float(values.std()), 4))
+        if values.size
+        else (None, None)
     )
+    return Difference(name, key, UNITS[key], int(known.sum()), mean, spread, more, less)

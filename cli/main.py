@@ -159,8 +159,8 @@ def compare(
                 row.parameter,
                 row.unit,
                 str(row.pixels),
-                f"{row.mean:+g}",
-                f"{row.spread:g}",
+                f"{row.mean:+g}" if row.mean is not None else "",
+                f"{row.spread:g}" if row.spread is not None else "",
                 *shares,
             )
         console.print(rows)

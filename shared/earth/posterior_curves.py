@@ -22,6 +22,7 @@ from shared.earth.curves import (
     Period,
     everywhere,
     harmonics,
+    kept_near,
     total,
     trend,
 )
@@ -90,12 +91,17 @@ class PosteriorCurve:
         return ee.Image.cat(value, std, source).rename("value", "std", "source")
 
     def curve(self, days: ee.Array) -> tuple[ee.Image, ee.Image]:
-        """Return columns of the curve itself and of its variance, without noise."""
+        """Return columns of the curve itself and of its variance, without noise.
+
+        What lies far beyond the observations is kept near them; by how much is an error.
+        """
         basis = everywhere(_basis(days, self.period))
         value = basis.matrixMultiply(self._posterior.coefficients).add(MEAN)
         spread = basis.matrixMultiply(self._posterior.covariance).multiply(basis)
+        near = kept_near(self.observed, value)
         # Rounding may leave a variance of 0 a little below it.
-        return value, spread.arrayReduce(ee.Reducer.sum(), [1]).max(0)
+        variance = spread.arrayReduce(ee.Reducer.sum(), [1]).max(0)
+        return near, variance.add(value.subtract(near).pow(2))
 
     def variance_of_sum(self, days: ee.Array, weights: ee.Image) -> ee.Image:
         """Return the variance of a weighted sum of the curve's values; weights are times × 1."""

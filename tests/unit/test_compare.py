@@ -45,6 +45,16 @@ def test_two_seasons_are_compared_pixel_by_pixel(tmp_path):
     assert len(json.loads((tmp_path / "out/compare.json").read_text())) == len(UNITS)
 
 
+def test_seasons_without_a_pixel_in_common_have_no_difference(tmp_path):
+    a = season(tmp_path / "a.tif", 2018, 60, 100)
+    b = season(tmp_path / "b.tif", 2019, np.nan, 100)
+    table = {x.parameter: x for x in compare(a, b, tmp_path / "out")}
+    assert (table["TPROD"].pixels, table["TPROD"].mean, table["TPROD"].spread) == (0, None, None)
+    assert table["SOSD"].pixels == 4
+    printed = CliRunner().invoke(app, ["compare", str(a), str(b), "--out", str(tmp_path / "out")])
+    assert printed.exit_code == 0
+
+
 def test_dates_over_new_year_count_from_the_maps_year():
     assert maps.day_of(np.array([[17360.0, 18005.0]])).tolist() == [[17_526.0, 17_536.0]]
 
