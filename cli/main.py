@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -367,7 +368,7 @@ def _run_locally(
         records, maps = ledger.exports(wanted.name), ledger.exports(registered.products_queue)
         statistics = stacks.run_statistics(running.earth_engine_url)
         if maps:  # are exports too, but of no image
-            tasks = running.services.earth_engine.tasks()
+            tasks = chain.from_iterable(running.services.earth_engine.tasks())
             statistics["exports_started"] -= sum(is_map(task.export_id) for task in tasks)
         summary = summarize(
             wanted.name,
