@@ -292,6 +292,9 @@ def series(
         Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
     ] = Path("out/demo"),
     scenes: Scenes = None,
+    index: Annotated[
+        str, typer.Option("--index", help="NDVI, EVI2 or DVI; else that of the run's maps.")
+    ] = "",
     preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Write observations and curve here too.")
@@ -300,9 +303,10 @@ def series(
 ) -> None:
     """Draw NDVI over time at a place of a local run, or fill the series of a file.
 
-    LON LAT: draws series.png in the run's folder: observed and rejected NDVI, the curve with its
-    90 % band, seasons. --scenes names the run's scene folders, except for the synthetic region's.
-    --csv writes kind (observed, rejected, curve), time, ndvi and std, a row each.
+    LON LAT: draws series.png in the run's folder: observed and rejected NDVI (or --index), the
+    curve with its 90 % band, seasons. --scenes names the run's scene folders, except for the
+    synthetic region's. --csv writes kind (observed, rejected, curve), time, ndvi (or as the index
+    is called) and std, a row each.
 
     --npz FILE: writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1
     harmonics; 20 the default's curve, 21 where few observations hold it; 0 none), weight (how much
@@ -321,16 +325,19 @@ def series(
             raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
         if npz is not None and csv is not None:
             raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
+        if npz is not None and index:
+            raise InvalidConfiguration(["--index is of a place, LON LAT; --npz has values already"])
         if npz is not None:
             fill_file(npz, out, preset, track)
         else:
-            _draw_place(place or [], out, scenes, preset, csv, as_json)
+            _draw_place(place or [], out, scenes, index, preset, csv, as_json)
 
 
 def _draw_place(
     place: list[float],
     out: Path,
     scenes: list[Path] | None,
+    index: str,
     preset: str,
     csv: Path | None,
     as_json: bool,
@@ -345,9 +352,10 @@ def _draw_place(
     if not runs:
         raise InvalidConfiguration([f"{out} has no active run in it"])
     run = runs[-1].configuration
-    found = series_at(run, place, preset, out / "earth-engine", scenes or local_scenes(out))
+    folders = scenes or local_scenes(out)
+    found = series_at(run, place, index, preset, out / "earth-engine", folders)
     picture = out / "series.png"
-    draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
+    draw(found, period_of(run), f"{found.index} at {place[0]} {place[1]}, run {run.name}", picture)
     if csv is not None:
         found.write_csv(csv)
     if as_json:

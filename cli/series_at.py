@@ -12,16 +12,17 @@ from PIL import Image, ImageDraw
 from emulator import client, launch
 from emulator.scenes import synthetic
 from shared.domain.classes import CLEAR
+from shared.domain.indices import INDICES, VegetationIndex
 from shared.domain.runs import ProductParameters, RunConfiguration
 from shared.earth import gap_filling, season
 from shared.earth.curves import EPOCH, Period
-from shared.earth.index_series import index_series
+from shared.earth.index_series import index_series, relative
 from shared.errors import InvalidConfiguration
 
 STEP = 5  # days between the curve's points
 SCALE = 10  # m
 DAY_SECONDS = 86_400
-#: Pixels: size of the picture, its margins (left, top, right, bottom). NDVI at its two edges.
+#: Pixels: size of the picture, its margins (left, top, right, bottom). The index at its two edges.
 SIZE, MARGINS, AXIS = (1000, 420), (50, 40, 20, 40), (-0.2, 1.0)
 COLOURS = {
     "band": (222, 235, 222),
@@ -36,37 +37,54 @@ BAND = 1.645  # standard deviations on both sides that hold 90 %
 
 @dataclass(frozen=True)
 class Place:
-    """What `series_at` finds; dates are ISO, NDVI and its seasons' parameters as in season.py."""
+    """What `series_at` finds; dates are ISO, seasons' parameters of the index as in season.py."""
 
+    index: str
     observed: list[tuple[str, float]]
     rejected: list[tuple[str, float]]
-    curve: list[tuple[str, float, float]]  # date, NDVI, standard deviation
+    curve: list[tuple[str, float, float]]  # date, value, standard deviation
     seasons: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON content."""
+        """Return plain JSON content; values are named as the index, in small letters."""
+        seen, fitted = ("time", self.index.lower()), ("date", self.index.lower(), "std")
         return {
-            "observed": [dict(zip(("time", "ndvi"), row, strict=True)) for row in self.observed],
-            "rejected": [dict(zip(("time", "ndvi"), row, strict=True)) for row in self.rejected],
-            "curve": [dict(zip(("date", "ndvi", "std"), row, strict=True)) for row in self.curve],
+            "observed": [dict(zip(seen, row, strict=True)) for row in self.observed],
+            "rejected": [dict(zip(seen, row, strict=True)) for row in self.rejected],
+            "curve": [dict(zip(fitted, row, strict=True)) for row in self.curve],
             "seasons": self.seasons,
         }
 
     def write_csv(self, path: Path) -> None:
-        """Write observations and the curve as rows kind, time, ndvi, std, in order of time."""
+        """Write observations and the curve as rows kind, time, value, std, in order of time.
+
+        The value's column is named as the index, in small letters.
+        """
         rows = [("observed", *row, None) for row in self.observed]
         rows += [("rejected", *row, None) for row in self.rejected]
         rows += [("curve", *row) for row in self.curve]
         with path.open("w", newline="") as file:
             table = csv.writer(file)
-            table.writerow(("kind", "time", "ndvi", "std"))
+            table.writerow(("kind", "time", self.index.lower(), "std"))
             table.writerows(sorted(rows, key=lambda row: row[1]))
 
 
 def series_at(
-    run: RunConfiguration, place: list[float], preset: str, data: Path, scenes: list[Path]
+    run: RunConfiguration,
+    place: list[float],
+    index: str,
+    preset: str,
+    data: Path,
+    scenes: list[Path],
 ) -> Place:
-    """Ask a local run's emulator for the series at a place (longitude, latitude)."""
+    """Ask a local run's emulator for the series at a place (longitude, latitude).
+
+    Without an index it is that of the run's maps.
+    """
+    products = run.products or ProductParameters()
+    index = index or products.index
+    if index not in INDICES:
+        raise InvalidConfiguration([f"--index is {index!r}, expected one of {', '.join(INDICES)}"])
     gap_filling.check_preset(preset)
     with launch.running(data, scenes) as url:
         client.connect(url)
@@ -74,21 +92,22 @@ def series_at(
         images = ee.ImageCollection(run.collection).filterBounds(point)
         images = images.filterDate(run.first_instant.isoformat(), run.last_instant.isoformat())
         masks = ee.ImageCollection(run.destination)
-        products = run.products or ProductParameters()
-        clear = index_series(images, masks, cloud_below=products.cloud_below)
+        clear = index_series(images, masks, INDICES[index], products.cloud_below)
         times = clear.aggregate_array("system:time_start").getInfo()
         where = "{} {}".format(*place)
         if not times:
             raise InvalidConfiguration([f"no image of run {run.name!r} with a mask is at {where}"])
         # A mask that says clear everywhere it is not masked shows what was rejected.
-        everything = index_series(images, masks.map(_all_clear))
+        everything = index_series(images, masks.map(_all_clear), INDICES[index])
         projection = images.first().select("B8").projection()
-        found = _sample(clear, everything, len(times), run, preset, point, projection)
+        found = _sample(
+            clear, everything, len(times), run, INDICES[index], preset, point, projection
+        )
     if all(found[f"all_{i}"] is None for i in range(len(times))):
         raise InvalidConfiguration(
             [f"{where} is masked in all images of run {run.name!r}: no land"]
         )
-    return _place(found, times, run)
+    return _place(index, found, times, run)
 
 
 def local_scenes(out: Path) -> list[Path]:
@@ -116,13 +135,15 @@ def _sample(
     everything: ee.ImageCollection,
     count: int,
     run: RunConfiguration,
+    index: VegetationIndex,
     preset: str,
     point: ee.Geometry,
     projection: ee.Projection,
 ) -> dict[str, float | None]:
     period = period_of(run)
-    curve = gap_filling.curve_of(clear, period, preset, has_trust=True)
-    regular = gap_filling.regular_series(curve, gap_filling.regular_days(period, STEP))
+    curve = gap_filling.curve_of(relative(clear, index), period, preset, has_trust=True)
+    days = gap_filling.regular_days(period, STEP)
+    regular = gap_filling.regular_series(curve, days).multiply(index.amplitude)
     steps = range(len(period.every(STEP)))
     parts = [
         clear.select(0).toBands().rename([f"clear_{i}" for i in range(count)]),
@@ -132,7 +153,7 @@ def _sample(
     ]
     names = [f"{n}_{i}" for i in season.SEASONS for n in (*season.PARAMETERS, *season.ERRORS)]
     for year in _years(period):
-        found = season.seasons(curve, period, year)
+        found = season.scaled(season.seasons(curve, period, year), index.amplitude)
         parts.append(found.select(names).rename([f"{year}_{name}" for name in names]))
     sampled = ee.Image.cat(*[part.toDouble() for part in parts])
     values: dict[str, float | None] = sampled.reduceRegion(
@@ -145,7 +166,9 @@ def _years(period: Period) -> list[int]:
     return list(range(period.first.year, (period.after - timedelta(1)).year + 1))
 
 
-def _place(found: dict[str, float | None], times: list[int], run: RunConfiguration) -> Place:
+def _place(
+    index: str, found: dict[str, float | None], times: list[int], run: RunConfiguration
+) -> Place:
     period = period_of(run)
     observed, rejected = [], []
     for i, time in enumerate(times):
@@ -164,7 +187,7 @@ def _place(found: dict[str, float | None], times: list[int], run: RunConfigurati
         for number in season.SEASONS
         if (entry := _season(found, year, number)) is not None
     ]
-    return Place(observed, rejected, curve, seasons)
+    return Place(index, observed, rejected, curve, seasons)
 
 
 def _iso(milliseconds: float) -> str:
@@ -204,14 +227,14 @@ def draw(place: Place, period: Period, title: str, path: Path) -> None:
             x, _ = chart.point(found[name], 0)
             pen.line((x, MARGINS[1], x, SIZE[1] - MARGINS[3]), COLOURS["season"])
         x, y = chart.point(found["SOSD"], AXIS[1])
-        text = f"TPROD {found['TPROD']:.0f}, SPROD {found['SPROD']:.0f} NDVI x days"
+        text = f"TPROD {found['TPROD']:.0f}, SPROD {found['SPROD']:.0f} {place.index} x days"
         pen.text((x + 4, y + 2), text, COLOURS["season"])
     pen.text((MARGINS[0], 8), title, "black")
     picture.save(path)
 
 
 class _Chart:
-    """Where dates and NDVI lie in the picture."""
+    """Where dates and values lie in the picture."""
 
     def __init__(self, period: Period) -> None:
         self._period = period
@@ -231,7 +254,7 @@ class _Chart:
         )
 
     def draw_axes(self, pen: ImageDraw.ImageDraw) -> None:
-        """Draw lines at each 0.2 of NDVI, and the months."""
+        """Draw lines at each 0.2 of the index, and the months."""
         start = self._period.first.isoformat()
         for tenths in range(-2, 11, 2):
             x, y = self.point(start, tenths / 10)
