@@ -289,8 +289,9 @@ def series(
         typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
-    ] = Path("out/demo"),
+        Path | None,
+        typer.Option("--out", help="Folder of a run (out/demo); with --npz, the .npz to write."),
+    ] = None,
     scenes: Scenes = None,
     index: Annotated[
         str, typer.Option("--index", help="NDVI, EVI2 or DVI; else that of the run's maps.")
@@ -327,10 +328,13 @@ def series(
             raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
         if npz is not None and index:
             raise InvalidConfiguration(["--index is of a place, LON LAT; --npz has values already"])
-        if npz is not None:
-            fill_file(npz, out, preset, track)
+        if npz is not None and (out is None or out.is_dir()):
+            raise InvalidConfiguration(["--npz FILE needs --out FILE too, the .npz to write"])
+        if npz is not None and out is not None:
+            console.print(f"{fill_file(npz, out, preset, track)}; {out}", soft_wrap=True)
         else:
-            _draw_place(place or [], out, scenes, index, preset, csv, as_json)
+            folder = out or Path("out/demo")
+            _draw_place(place or [], folder, scenes, index, preset, csv, as_json)
 
 
 def _draw_place(
@@ -357,6 +361,7 @@ def _draw_place(
     picture = out / "series.png"
     draw(found, period_of(run), f"{found.index} at {place[0]} {place[1]}, run {run.name}", picture)
     if csv is not None:
+        csv.parent.mkdir(parents=True, exist_ok=True)
         found.write_csv(csv)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=1))
