@@ -18,6 +18,7 @@ import shapely.validation
 import yaml
 
 from shared.domain.archive import ArchivePolicy
+from shared.domain.indices import INDICES
 from shared.domain.runs import (
     FILLINGS,
     INPUTS,
@@ -253,6 +254,10 @@ def _product_contradictions(products: ProductParameters) -> list[str]:
             products.collection is None or COLLECTION_ID.fullmatch(products.collection),
             f"products.collection is {products.collection!r}, expected none or an id such as "
             "COPERNICUS/S2_SR_HARMONIZED",
+        ),
+        (
+            products.index in INDICES,
+            f"products.index is {products.index!r}, expected one of {', '.join(INDICES)}",
         ),
         (
             products.preset in FILLINGS,

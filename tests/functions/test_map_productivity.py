@@ -101,7 +101,7 @@ def test_messages_that_come_twice_and_in_any_order_make_one_map(pipeline):
     finish(pipeline, random.Random(0))
     pipeline.tick("find_images")
     finish(pipeline, random.Random(1))
-    tasks = [x for x in pipeline.services.earth_engine.tasks() if x.export_id[:4] != "mask"]
+    tasks = [x for x in pipeline.tasks() if x.export_id[:4] != "mask"]
     assert len(tasks) == 1
     assert len(maps(pipeline)) == 1
     late = SeasonReady(maps(pipeline)[0].run_id, tasks[0].export_id, "33TTJ_2018", 1)
