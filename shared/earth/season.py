@@ -49,6 +49,11 @@ PARAMETERS: Final = (
 )
 ERRORS: Final = ("SOSD_SE", "EOSD_SE", "MAXV_SE", "SPROD_SE", "TPROD_SE")
 DATES: Final = ("SOSD", "EOSD", "MAXD")
+#: Those that grow as the index does.
+VALUES: Final = (
+    *("SOSV", "EOSV", "MAXV", "MINV", "AMPL", "LSLOPE", "RSLOPE", "SPROD", "TPROD"),
+    *("MAXV_SE", "SPROD_SE", "TPROD_SE"),
+)
 #: QFLAG by which phases have more than two observations, (green-up, peak, green-down). 10 to 7 are
 #: HR-VPP's, the others ours; NO_SEASON where the curve has none, TOO_FEW where there is no curve.
 QUALITY: Final = {
@@ -399,6 +404,12 @@ def _quality(
     code = known[0].multiply(4).add(known[1].multiply(2)).add(known[2])
     codes = {up * 4 + top * 2 + down: flag for (up, top, down), flag in QUALITY.items()}
     return code.remap(list(codes), list(codes.values()))
+
+
+def scaled(found: ee.Image, factor: float) -> ee.Image:
+    """Return `seasons` of a curve that is so many times as high: thresholds stay what they were."""
+    names = [f"{name}_{number}" for name in VALUES for number in SEASONS]
+    return found.addBands(found.select(names).multiply(factor), None, True)
 
 
 def yydoy(day: ee.Image, year: int) -> ee.Image:
