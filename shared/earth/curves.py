@@ -16,8 +16,10 @@ DAY: Final = 86_400_000  # ms
 YEAR: Final = 365.25  # days
 EPOCH: Final = date(1970, 1, 1)
 TRUST: Final = "trust"
-#: No index is beyond.
+#: NDVI is not beyond; others that move as far as NDVI does may be.
 LIMIT: Final = 1.0
+#: Beyond all.
+FAR: Final = 100.0
 #: How far beyond a pixel's observations a curve may go: a share of their range, at least so much
 #: (index units; ours). Few of them, or of a part of a year, may agree with a wave without limits.
 BEYOND_SHARE, BEYOND_LEAST = 0.5, 0.3
@@ -132,15 +134,17 @@ def trend(days: ee.Array, period: Period) -> ee.Array:
 
 def kept_near(observed: Observations, values: ee.Image) -> ee.Image:
     """Return a curve's values (times × 1), not far beyond the range of a pixel's observations."""
-    gap = observed.weights.eq(0).multiply(2 * LIMIT)
+    gap = observed.weights.eq(0).multiply(FAR)
     low, high = (
         observed.values.add(gap.multiply(sign)).arrayReduce(reducer, [0]).arrayGet([0, 0])
         for sign, reducer in ((1, ee.Reducer.min()), (-1, ee.Reducer.max()))
     )
     margin = high.subtract(low).multiply(BEYOND_SHARE).max(BEYOND_LEAST)
-    # Of no observation `low` is above `high`, and all is near.
-    lowest, highest = low.min(high).subtract(margin), high.max(low).add(margin)
-    return values.max(lowest.max(-LIMIT)).min(highest.min(LIMIT))
+    # Of no observation `low` is FAR above `high`, and all is near.
+    least, most = low.min(high), high.max(low)
+    lowest = least.subtract(margin).max(least.min(-LIMIT))
+    highest = most.add(margin).min(most.max(LIMIT))
+    return values.max(lowest).min(highest)
 
 
 def total(column: ee.Image) -> ee.Image:

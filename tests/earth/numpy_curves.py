@@ -86,12 +86,12 @@ def fit(days, values, first, after, trust=1.0):
         between = apart[:, :, None] * apart[:, None, :]
         covariance = covariance + share[:, None, None] * (within + between)
         noise = noise + share * variance
-    low = values.T.min(axis=1, where=seen, initial=1)
-    high = values.T.max(axis=1, where=seen, initial=-1)
+    low = values.T.min(axis=1, where=seen, initial=np.inf)
+    high = values.T.max(axis=1, where=seen, initial=-np.inf)
     margin = np.maximum(0.5 * (high - low), 0.3)
     known = seen.any(axis=1)
-    lowest = np.where(known, np.maximum(low - margin, -1), -1)
-    highest = np.where(known, np.minimum(high + margin, 1), 1)
+    lowest = np.where(known, np.maximum(low - margin, np.minimum(low, -1)), -np.inf)
+    highest = np.where(known, np.minimum(high + margin, np.maximum(high, 1)), np.inf)
     return Fit(first, after, mean, covariance * WIDENING, noise, lowest, highest)
 
 
