@@ -16,7 +16,7 @@ SEASON = dict(zip(NAMES, ("2018-09-20", "2018-10-25", 12.0, 4.0), strict=True))
 
 def places(tmp_path, observed, seasons, colour):
     """Draw a place; return rows and columns of the chart near a colour."""
-    draw(Place(observed, [], [], seasons), PERIOD, "title", tmp_path / "series.png")
+    draw(Place("NDVI", observed, [], [], seasons), PERIOD, "title", tmp_path / "series.png")
     with Image.open(tmp_path / "series.png") as picture:
         pixels = np.asarray(picture.convert("RGB"), int)
     rows, columns = np.nonzero(np.abs(pixels - COLOURS[colour]).max(axis=2) < 40)
