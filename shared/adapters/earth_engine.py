@@ -300,7 +300,7 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
     mask = (
         mask_of(image, run.configuration, _model(run, export.model), export.inputs)
         .copyProperties(image, ["system:time_start", "system:time_end", *KEPT_PROPERTIES])
-        .set(provenance)
+        .set(ee.Dictionary(provenance))
     )
     task = ee.batch.Export.image.toAsset(
         image=ee.Image(mask),
