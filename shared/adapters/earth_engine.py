@@ -344,7 +344,7 @@ def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
     # Dates and flags have no mean.
     whole = [x.name for x in products.bands_of(run, export.kind, year) if x.unit in ("", "YYDOY")]
     return ee.batch.Export.image.toAsset(
-        image=image.set(provenance),
+        image=image.set(ee.Dictionary(provenance)),
         assetId=run.place_of(export),
         pyramidingPolicy={".default": "mean", **dict.fromkeys(whole, "mode")},
         region=json.loads(export.footprint)["coordinates"],

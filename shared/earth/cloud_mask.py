@@ -73,7 +73,7 @@ def cloud_mask(
     around = _averaged(shares, NEIGHBOURHOOD).rename(shares.bandNames())
     probability = _calibrated(_in_surroundings(around, image), model)
     flagged = probability.gte(model.cutoffs["cloud"])
-    shading = shading_clouds(_throwing(shares, model), image)
+    shading = shading_clouds(_throwing(shares, model), image, dated=scenes is not None)
     classes = _classes(around, flagged, shading, model)
     votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
     agreeing = [ee.Image.cat(votes).eq(flagged)]

@@ -35,14 +35,14 @@ EPOCH, DAY = 946_728_000_000, 86_400_000
 DEGREE = math.pi / 180  # radians
 
 
-def shading_clouds(clouds: ee.Image, image: ee.Image) -> ee.Image:
+def shading_clouds(clouds: ee.Image, image: ee.Image, dated: bool) -> ee.Image:
     """Return SEEN where one of `clouds` (1, else 0) stands between the pixel and the sun.
 
-    UNSEEN where the way to the sun leaves the image's pixels soon, else NONE. Where neither the
-    image's properties nor its time say where the sun is, any way may be the one, NEAR long. That a
-    pixel is dark is for the forest to say.
+    UNSEEN where the way to the sun leaves the image's pixels soon, else NONE. Where an image is
+    not dated and has no sun in its properties, any way may be the one, NEAR long. That a pixel is
+    dark is for the forest to say.
     """
-    zenith, azimuth = sun(image)
+    zenith, azimuth = sun(image, dated)
     # Angles count from the x axis against the clock, azimuths from north with the clock.
     towards_sun = ee.Number(90).subtract(azimuth)
 
@@ -52,15 +52,16 @@ def shading_clouds(clouds: ee.Image, image: ee.Image) -> ee.Image:
 
     outside = image.select(0).mask().unmask(0, False).eq(0)
     clouds = clouds.unmask(0, False)
-    towards = found(outside, INSIDE).gt(0).where(found(clouds, 1), SEEN)
+    shading = found(outside, INSIDE).gt(0).where(found(clouds, 1), SEEN)
 
     def around(what: ee.Image, metres: float) -> ee.Image:
         pixels = int(metres / COARSE)
         return what.fastDistanceTransform(pixels).lte(pixels**2).unmask(0, False)
 
-    near = around(outside, NEAR * INSIDE).where(around(clouds, NEAR), SEEN)
-    # Both are valid whatever the image says, so it does no harm if both are evaluated.
-    shading = ee.Image(ee.Algorithms.If(azimuth.eq(UNKNOWN), near, towards))
+    if not dated:
+        near = around(outside, NEAR * INSIDE).where(around(clouds, NEAR), SEEN)
+        # Both are valid whatever the image says, so it does no harm if both are evaluated.
+        shading = ee.Image(ee.Algorithms.If(azimuth.eq(UNKNOWN), near, shading))
     return shading.reproject(image.select(0).projection().atScale(COARSE))
 
 
@@ -71,14 +72,13 @@ def _longest_shadow(zenith: ee.Number, share: float) -> ee.Number:
     return ee.Number.expression(pixels, {"zenith": zenith})
 
 
-def sun(image: ee.Image) -> tuple[ee.Number, ee.Number]:
+def sun(image: ee.Image, dated: bool) -> tuple[ee.Number, ee.Number]:
     """Return the sun's zenith and azimuth (degrees, from north with the clock) over an image.
 
-    They are its MEAN_SOLAR_ angles, else computed from its time and place; without a time
+    They are its MEAN_SOLAR_ angles, else computed from its time and place; where it is not dated,
     USUAL_ZENITH and UNKNOWN.
     """
-    start = ee.List([image.get("system:time_start"), 0]).reduce(ee.Reducer.firstNonNull())
-    zenith, azimuth = _position(ee.Number(start), image.geometry().centroid(COARSE).coordinates())
+    zenith, azimuth = _position(image) if dated else (USUAL_ZENITH, UNKNOWN)
     known = image.toDictionary()
     return (
         ee.Number(known.get("MEAN_SOLAR_ZENITH_ANGLE", zenith)),
@@ -86,12 +86,13 @@ def sun(image: ee.Image) -> tuple[ee.Number, ee.Number]:
     )
 
 
-def _position(time: ee.Number, place: ee.List) -> tuple[ee.Number, ee.Number]:
-    """Return zenith and azimuth (degrees) at a time (ms, 0: unknown) and place (lon, lat).
+def _position(image: ee.Image) -> tuple[ee.Number, ee.Number]:
+    """Return the sun's zenith and azimuth at an image's time and place.
 
     Michalsky 1988 (doi 10.1016/0038-092X(88)90045-X), who gives it as exact to 0.01° until 2050.
     """
-    days = time.subtract(EPOCH).divide(DAY)
+    days = image.date().millis().subtract(EPOCH).divide(DAY)
+    place = image.geometry().centroid(COARSE).coordinates()
     anomaly = f"{DEGREE} * (357.528 + 0.9856003 * days)"
     tilt = f"{DEGREE} * (23.439 - 0.0000004 * days)"
     longitude = ee.Number.expression(
@@ -108,15 +109,12 @@ def _position(time: ee.Number, place: ee.List) -> tuple[ee.Number, ee.Number]:
         sky,
     )
     latitude = ee.Number(place.get(1)).multiply(DEGREE)
-    here = {"time": time, "lat": latitude, "dec": declination, "eastward": eastward}
+    here = {"lat": latitude, "dec": declination, "eastward": eastward}
     zenith = ee.Number.expression(
-        f"time == 0 ? {USUAL_ZENITH}"
-        f" : acos(sin(dec) * sin(lat) + cos(dec) * cos(lat) * cos(eastward)) / {DEGREE}",
-        here,
+        f"acos(sin(dec) * sin(lat) + cos(dec) * cos(lat) * cos(eastward)) / {DEGREE}", here
     )
     azimuth = ee.Number.expression(
-        f"time == 0 ? {UNKNOWN}"
-        " : (atan2(sin(dec) * cos(lat) - cos(dec) * sin(lat) * cos(eastward),"
+        "(atan2(sin(dec) * cos(lat) - cos(dec) * sin(lat) * cos(eastward),"
         f" cos(dec) * sin(eastward)) / {DEGREE} + 360) % 360",
         here,
     )
