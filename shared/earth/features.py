@@ -104,9 +104,9 @@ def _expression(reflectance: ee.Image, text: str) -> ee.Image:
 
 def _contrasts(reflectance: ee.Image, pairs: dict[str, Contrast]) -> ee.Image:
     """Return all contrasts at once: a graph has few operations of many bands."""
-    names = list(pairs)
+    named = list(pairs)
     first, second = (
-        reflectance.select(list(bands), names) for bands in zip(*pairs.values(), strict=True)
+        reflectance.select(list(bands), named) for bands in zip(*pairs.values(), strict=True)
     )
     return first.subtract(second).divide(first.add(second))
 
