@@ -105,7 +105,8 @@ def _images_per_second() -> tuple[float, float]:
             stack.services.ledger.add_run(RUN)
             first = _timed(folder, lambda: (stack.tick("find_images"), stack.deliver()))
         with _pipeline(folder, scenes, concurrency=2) as stack:
-            while any(task.ended is None for task in stack.services.earth_engine.tasks()):
+            earth_engine = stack.services.earth_engine
+            while any(x.ended is None for page in earth_engine.tasks() for x in page):
                 time.sleep(0.2)
             second = _timed(folder, lambda: (stack.tick("watch_exports"), stack.deliver()))
             assert stack.services.ledger.count_by_state(RUN.name) == {"SUCCEEDED": IMAGES}

@@ -1,4 +1,6 @@
-"""Are real pixels among the simulated ones? `python -m benchmarks.realism`, see docs/science.md.
+"""Are real pixels among the simulated ones? `python -m benchmarks.realism`.
+
+Results: docs/simulated-light.md.
 
 For each set of real pixels: how far the nearest of many simulated pixels of the same classes is, as
 the root mean square over bands of the difference of logarithms (0.05 is about 5 %); and where the

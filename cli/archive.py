@@ -30,8 +30,9 @@ from shared.errors import InvalidConfiguration
 from shared.messages import Message, QuotaReached, RestoreRequested
 from shared.services import Services
 
-#: Seconds between two looks at what is under way, and until it is left to the functions.
-PAUSE, PATIENCE = 1.0, 900.0
+#: Seconds between two looks at what is under way; and without any change, until a failure that
+#: is noted on a record counts as lasting, and until nothing is waited for.
+PAUSE, FAILING, PATIENCE = 1.0, 30.0, 900.0
 
 app = typer.Typer(no_args_is_help=True, help="Move assets out of Earth Engine, safely.")
 
@@ -111,7 +112,7 @@ def run_archive(
             archiver = Archiver(opened.run, opened.services)
             selection = _selection(ids, region, period)
             archiver.take(_known(archiver.candidates(), selection, opened.run))
-        _follow(opened, [QuotaReached(opened.run.run_id)], "Assets archived")
+        _follow(opened, QuotaReached(opened.run.run_id), "Assets archived")
 
 
 @app.command()
@@ -216,8 +217,7 @@ def restore(
         if (way or policy_of(opened.run).restore) == Way.VIRTUAL:
             typer.echo(f"{len(wanted)} assets are read from their files; nothing to do")
             return
-        message = RestoreRequested(opened.run.run_id, wanted, way)
-        _follow(opened, [message], "Assets restored")
+        _follow(opened, RestoreRequested(opened.run.run_id, wanted, way), "Assets restored")
 
 
 def list_assets(
@@ -376,35 +376,55 @@ def _forgive(run: Run, services: Services) -> None:
         services.assets.change(record.record_id, lambda x: archive.forgive(x, datetime.now(UTC)))
 
 
-def _follow(opened: Opened, messages: Sequence[Message], title: str) -> None:
-    """Publish messages, and on a local stack play the scheduler until nothing is under way."""
-    opened.services.bus.publish(messages)
+def _follow(opened: Opened, message: Message, title: str) -> None:
+    """Publish a message, and on a local stack play the scheduler until nothing is under way.
+
+    Raises FunctionFailed when that comes to nothing, with the reason as far as one is known.
+    """
+    opened.services.bus.publish([message])
     if opened.stack is None:
         typer.echo("published; the functions do the rest: verdure ls shows how far they are")
         return
-    deadline = time.monotonic() + PATIENCE
+    assets, name = opened.services.assets, opened.run.name
+    earlier = len(opened.stack.dead_letters())
+    before, changed = None, 0.0
     with bars() as progress:
         task = progress.add_task(title, total=None)
         while True:
             opened.stack.deliver()
-            counts = opened.services.assets.count_by_state(opened.run.name)
-            busy = sum(counts.get(state, 0) for state in UNDER_WAY)
-            total = sum(counts.values())
-            progress.update(task, total=total, completed=total - busy)
-            if not busy or _only_waiting(opened.services, opened.run):
+            under_way = assets.in_states(name, UNDER_WAY)
+            total = sum(assets.count_by_state(name).values())
+            progress.update(task, total=total, completed=total - len(under_way))
+            given_up = opened.stack.dead_letters()[earlier:]
+            if not given_up and _only_waiting(under_way, opened.services):
                 break
-            if time.monotonic() > deadline:
-                raise InvalidConfiguration([f"nothing more happens: {_counts(counts)}"])
+            if (now := {(x.record_id, x.state, x.attempt) for x in under_way}) != before:
+                before, changed = now, time.monotonic()
+            if problem := _failure(given_up, under_way, time.monotonic() - changed):
+                raise stacks.FunctionFailed(f"{problem}; then give the command again")
             time.sleep(PAUSE)
             opened.stack.tick("watch_assets")
-    typer.echo(_counts(opened.services.assets.count_by_state(opened.run.name)))
+    typer.echo(_counts(assets.count_by_state(name)))
 
 
-def _only_waiting(services: Services, run: Run) -> bool:
+def _only_waiting(under_way: Sequence[Asset], services: Services) -> bool:
     """Tell whether all that is under way waits for the end of its undo window."""
-    records = services.assets.in_states(run.name, UNDER_WAY)
     now = services.now()
-    return all(x.state is State.TOMBSTONED and not archive.is_due(x, now) for x in records)
+    return all(x.state is State.TOMBSTONED and not archive.is_due(x, now) for x in under_way)
+
+
+def _failure(
+    given_up: Sequence[tuple[str, bytes, str]], under_way: Sequence[Asset], seconds: float
+) -> str:
+    """Return why what did not change for some seconds never will, and what to do; or nothing."""
+    for topic, _, _ in given_up:
+        return f"a message of {topic} failed with each delivery: mend what functions.log says"
+    for record in under_way:
+        if record.next_action and seconds > FAILING:
+            return f"{record.image_id} stays {record.state}: {record.reason}; mend that"
+    if seconds > PATIENCE:
+        return "nothing more happens: see verdure ls and functions.log"
+    return ""
 
 
 def _facts(record: Asset) -> dict[str, Any]:

@@ -13,15 +13,8 @@ from cli.productivity import FOLDER
 from shared.domain.runs import SEASON
 from shared.errors import InvalidConfiguration
 
-#: Parameters of the first season that are compared, with what a difference is counted in.
-UNITS = {
-    "TPROD": "NDVI day",
-    "SPROD": "NDVI day",
-    "MAXV": "NDVI",
-    "SOSD": "day",
-    "EOSD": "day",
-    "LENGTH": "day",
-}
+#: Parameters of the first season that are compared.
+PARAMETERS = ("TPROD", "SPROD", "MAXV", "SOSD", "EOSD", "LENGTH")
 #: A difference of so many standard errors is taken for a change.
 SURE = 2.0
 
@@ -31,15 +24,15 @@ class Difference:
     """One parameter's difference, B less A, over the pixels where both have it.
 
     `surely_more` and `surely_less` are shares of these pixels, of more than two standard errors;
-    None for parameters without one.
+    None for parameters without one. Of no pixel `mean` and `spread` are None too.
     """
 
     map: str
     parameter: str
     unit: str
     pixels: int
-    mean: float
-    spread: float
+    mean: float | None
+    spread: float | None
     surely_more: float | None
     surely_less: float | None
 
@@ -85,8 +78,8 @@ def _maps(path: Path) -> dict[str, Path]:
 
 
 def _compare(name: str, a: Path, b: Path, out: Path) -> list[Difference]:
-    before, transform, crs, _ = _read(a)
-    after, *grid, _ = _read(b)
+    before, transform, crs, units = _read(a)
+    after, *grid, others = _read(b)
     shapes = [next(iter(bands.values())).shape for bands in (before, after)]
     if [transform, crs] != grid or shapes[0] != shapes[1]:
         raise InvalidConfiguration(
@@ -95,27 +88,39 @@ def _compare(name: str, a: Path, b: Path, out: Path) -> list[Difference]:
                 f"{grid[1]} {grid[0][:6]} {shapes[1]}; make both with the same scale and region"
             ]
         )
-    differences = {key: _value(after, key) - _value(before, key) for key in UNITS}
-    tags = {"a": str(a), "b": str(b), "units": json.dumps(UNITS)}
+    if units != others:
+        raise InvalidConfiguration(
+            [
+                f"{a} has MAXV in {units['MAXV']}, and {b} in {others['MAXV']}; make both with the "
+                "same products.index"
+            ]
+        )
+    differences = {key: _value(after, key) - _value(before, key) for key in PARAMETERS}
+    tags = {"a": str(a), "b": str(b), "units": json.dumps(units)}
     maps.write_cog(out / f"{name}.tif", differences, transform, crs, tags)
     land = ~np.isnan(before["QFLAG_1"]) & ~np.isnan(after["QFLAG_1"])
     panels = [
         Panel(differences[key], land, title, maps.DIFFERENCES, is_symmetric=True)
         for key, title in (
-            ("TPROD", "Change of TPROD, NDVI x days"),
+            ("TPROD", f"Change of TPROD, {units['MAXV']} x days"),
             ("SOSD", "Change of SOSD, days"),
         )
     ]
     maps.draw(panels, f"{b.stem} less {a.stem}", out / f"{name}.png")
-    return [_row(name, key, differences[key], before, after) for key in UNITS]
+    return [_row(name, key, units[key], differences[key], before, after) for key in PARAMETERS]
 
 
 def _read(path: Path) -> tuple[dict[str, Array], Any, str, dict[str, str]]:
+    """Return bands, transform, reference system, and what a difference is counted in."""
     bands, transform, crs, tags = maps.read_cog(path)
-    wanted = ["QFLAG_1", *(f"{key}_1" for key in UNITS)]
-    if missing := [name for name in wanted if name not in bands]:
-        raise InvalidConfiguration([f"{path} is no season map: no band {', '.join(missing)}"])
-    return bands, transform, crs, tags
+    wanted = ["QFLAG_1", *(f"{key}_1" for key in PARAMETERS)]
+    units = json.loads(tags.get("units", "{}"))
+    if missing := [name for name in wanted if name not in bands or name not in units]:
+        raise InvalidConfiguration(
+            [f"{path} is no season map: no band, or no unit of it, {', '.join(missing)}"]
+        )
+    days = dict.fromkeys(("SOSD", "EOSD"), "day")
+    return bands, transform, crs, {key: units[f"{key}_1"] for key in PARAMETERS} | days
 
 
 def _value(bands: dict[str, Array], key: str) -> Array:
@@ -130,7 +135,12 @@ def _value(bands: dict[str, Array], key: str) -> Array:
 
 
 def _row(
-    name: str, key: str, difference: Array, before: dict[str, Array], after: dict[str, Array]
+    name: str,
+    key: str,
+    unit: str,
+    difference: Array,
+    before: dict[str, Array],
+    after: dict[str, Array],
 ) -> Difference:
     known = ~np.isnan(difference)
     values = difference[known]
@@ -140,7 +150,9 @@ def _row(
         error = np.hypot(before[f"{key}_SE_1"], after[f"{key}_SE_1"])[known]
         more = round(float((values > SURE * error).mean()), 4)
         less = round(float((values < -SURE * error).mean()), 4)
-    mean, spread = (float(values.mean()), float(values.std())) if values.size else (0.0, 0.0)
-    return Difference(
-        name, key, UNITS[key], int(known.sum()), round(mean, 4), round(spread, 4), more, less
+    mean, spread = (
+        (round(float(values.mean()), 4), round(float(values.std()), 4))
+        if values.size
+        else (None, None)
     )
+    return Difference(name, key, unit, int(known.sum()), mean, spread, more, less)

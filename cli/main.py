@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,8 +160,8 @@ def compare(
                 row.parameter,
                 row.unit,
                 str(row.pixels),
-                f"{row.mean:+g}",
-                f"{row.spread:g}",
+                f"{row.mean:+g}" if row.mean is not None else "",
+                f"{row.spread:g}" if row.spread is not None else "",
                 *shares,
             )
         console.print(rows)
@@ -288,9 +289,13 @@ def series(
         typer.Option("--npz", help="ndvi, cloud (times, rows, columns) and timestamps."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of a run; with --npz, the .npz to write.")
-    ] = Path("out/demo"),
+        Path | None,
+        typer.Option("--out", help="Folder of a run (out/demo); with --npz, the .npz to write."),
+    ] = None,
     scenes: Scenes = None,
+    index: Annotated[
+        str, typer.Option("--index", help="NDVI, EVI2 or DVI; else that of the run's maps.")
+    ] = "",
     preset: Annotated[str, typer.Option("--preset", help="default or original.")] = "default",
     csv: Annotated[
         Path | None, typer.Option("--csv", help="Write observations and curve here too.")
@@ -299,9 +304,10 @@ def series(
 ) -> None:
     """Draw NDVI over time at a place of a local run, or fill the series of a file.
 
-    LON LAT: draws series.png in the run's folder: observed and rejected NDVI, the curve with its
-    90 % band, seasons. --scenes names the run's scene folders, except for the synthetic region's.
-    --csv writes kind (observed, rejected, curve), time, ndvi and std, a row each.
+    LON LAT: draws series.png in the run's folder: observed and rejected NDVI (or --index), the
+    curve with its 90 % band, seasons. --scenes names the run's scene folders, except for the
+    synthetic region's. --csv writes kind (observed, rejected, curve), time, ndvi (or as the index
+    is called) and std, a row each.
 
     --npz FILE: writes filled, std and quality at the timestamps (quality: -1 observed; 10, 5, 1
     harmonics; 20 the default's curve, 21 where few observations hold it; 0 none), weight (how much
@@ -320,16 +326,22 @@ def series(
             raise InvalidConfiguration(["give either two numbers, LON LAT, or --npz FILE"])
         if npz is not None and csv is not None:
             raise InvalidConfiguration(["--csv is of a place, LON LAT; --npz writes an .npz only"])
-        if npz is not None:
-            fill_file(npz, out, preset, track)
+        if npz is not None and index:
+            raise InvalidConfiguration(["--index is of a place, LON LAT; --npz has values already"])
+        if npz is not None and (out is None or out.is_dir()):
+            raise InvalidConfiguration(["--npz FILE needs --out FILE too, the .npz to write"])
+        if npz is not None and out is not None:
+            console.print(f"{fill_file(npz, out, preset, track)}; {out}", soft_wrap=True)
         else:
-            _draw_place(place or [], out, scenes, preset, csv, as_json)
+            folder = out or Path("out/demo")
+            _draw_place(place or [], folder, scenes, index, preset, csv, as_json)
 
 
 def _draw_place(
     place: list[float],
     out: Path,
     scenes: list[Path] | None,
+    index: str,
     preset: str,
     csv: Path | None,
     as_json: bool,
@@ -344,10 +356,12 @@ def _draw_place(
     if not runs:
         raise InvalidConfiguration([f"{out} has no active run in it"])
     run = runs[-1].configuration
-    found = series_at(run, place, preset, out / "earth-engine", scenes or local_scenes(out))
+    folders = scenes or local_scenes(out)
+    found = series_at(run, place, index, preset, out / "earth-engine", folders)
     picture = out / "series.png"
-    draw(found, period_of(run), f"NDVI at {place[0]} {place[1]}, run {run.name}", picture)
+    draw(found, period_of(run), f"{found.index} at {place[0]} {place[1]}, run {run.name}", picture)
     if csv is not None:
+        csv.parent.mkdir(parents=True, exist_ok=True)
         found.write_csv(csv)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=1))
@@ -367,7 +381,7 @@ def _run_locally(
         records, maps = ledger.exports(wanted.name), ledger.exports(registered.products_queue)
         statistics = stacks.run_statistics(running.earth_engine_url)
         if maps:  # are exports too, but of no image
-            tasks = running.services.earth_engine.tasks()
+            tasks = chain.from_iterable(running.services.earth_engine.tasks())
             statistics["exports_started"] -= sum(is_map(task.export_id) for task in tasks)
         summary = summarize(
             wanted.name,

@@ -1,6 +1,7 @@
 """The functions in this process: infra/pipeline.yaml as functions-framework apps."""
 
 import base64
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,12 @@ def read_pipeline() -> dict[str, Function]:
     }
 
 
+@functools.cache
 def application(function: Function) -> flask.Flask:
-    """Return the app that functions-framework makes of a function, as in the cloud."""
+    """Return the app that functions-framework makes of a function, as in the cloud.
+
+    One for a process, as there.
+    """
     return functions_framework.create_app(function.name, str(function.source))
 
 

@@ -65,18 +65,20 @@ def _write_map(run: Run, record: Export, path: Path) -> None:
         "in_season": str(record.in_season),
     }
     maps.write_cog(path, physical, affine, grid["crsCode"], tags)
-    if panels := _panels(record.kind, physical):
+    wanted = run.configuration.products
+    assert wanted is not None
+    if panels := _panels(record.kind, wanted.index, physical):
         tile, year = record.image_id.rsplit("_", 1)
         caption = f"Tile {tile}, {year}, run {run.name}{IN_SEASON * record.in_season}"
         maps.draw(panels, caption, path.with_suffix(".png"))
 
 
-def _panels(kind: str, bands: dict[str, Array]) -> list[Panel]:
+def _panels(kind: str, index: str, bands: dict[str, Array]) -> list[Panel]:
     if kind == SEASON:
         land = ~np.isnan(bands["QFLAG_1"])
         dates = maps.day_of(bands["SOSD_1"])
         return [
-            Panel(bands["TPROD_1"], land, "Total productivity TPROD, NDVI x days", maps.GREENS),
+            Panel(bands["TPROD_1"], land, f"Total productivity TPROD, {index} x days", maps.GREENS),
             Panel(dates, land, "Start of season SOSD", maps.DATES, maps.date_label),
         ]
     if kind == GPP:

@@ -1,12 +1,14 @@
 """Fill series of NDVI from a file, and find their seasons, on the emulator."""
 
 import io
+import itertools
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ COLLECTION = "verdure/series"
 REGULAR_STEP = 10  # days
 #: Pixels on a side of what is asked for at once: a pixel's matrices take up to 100 kB each.
 TILE = 32
+#: Earth Engine returns no more in one request.
+MOST_BANDS = 1024
 #: Any place will do; pixels of 10 m.
 PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
 NODATA = -9999.0
@@ -31,7 +35,8 @@ NODATA = -9999.0
 HEADER_SIZE = 1_000_000  # characters
 #: In `quality`: neither an observation nor enough of them for a curve.
 UNFILLED = 0
-EPOCH = np.datetime64("1970-01-01")
+#: A pixel's matrices grow with the square of the days.
+LONGEST = np.timedelta64(12 * 366, "D")
 
 Track = Callable[[list[Any]], Iterable[Any]]
 Array = np.ndarray[Any, Any]
@@ -57,11 +62,12 @@ class Series:
         return list(range(period.first.year, (period.after - timedelta(1)).year + 1))
 
 
-def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
-    """Fill the series of an .npz, and write the result as another.
+def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> str:
+    """Fill the series of an .npz, and write the result as another; return what was done.
 
     In: `ndvi` (times, rows, columns); `cloud`, the same, not 0 where NDVI is not to be used;
-    `timestamps`, ISO 8601 in UTC. NDVI that is no number from -1 to 1 is not used either.
+    `timestamps`, ISO 8601 (UTC where no zone is given) or datetime64. NDVI that is no number from
+    -1 to 1 is not used either.
     """
     gap_filling.check_preset(preset)
     series, order = _ordered(path)
@@ -72,6 +78,19 @@ def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:  # savez would add .npz to another name
         np.savez_compressed(file, **result)
+    return _told(series, result)
+
+
+def _told(series: Series, result: dict[str, Array]) -> str:
+    observed = np.isfinite(series.ndvi)
+    bare = np.isnan(result["regular"]).all(axis=0)
+    found = (result["QFLAG"] > season.NO_SEASON).any(axis=0)
+    days = [np.datetime_as_string(time, "D") for time in series.times[[0, -1]]]
+    return (
+        f"times: {len(observed)}, {days[0]} to {days[1]}; observed: {observed.mean():.0%}; "
+        f"pixels: {bare.size}, with a season: {found.sum()}, "
+        f"with too few observations for a curve: {bare.sum()}"
+    )
 
 
 def read_series(path: Path) -> Series:
@@ -91,37 +110,79 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, zipfile.BadZipFile, TypeError) as problem:
         raise InvalidConfiguration([f"{path} cannot be read as .npz: {problem}"]) from None
     wanted = ("ndvi", "cloud", "timestamps")
     if missing := [name for name in wanted if name not in arrays]:
         raise InvalidConfiguration([f"{path}: array {name!r} is missing" for name in missing])
-    ndvi, cloud = arrays["ndvi"], arrays["cloud"]
-    problems = []
-    if ndvi.ndim != 3 or ndvi.dtype.kind != "f" or not ndvi.size:
-        problems.append(
-            f"{path}: ndvi is {ndvi.dtype} {ndvi.shape}, expected floats (times, rows, columns)"
-        )
-    if cloud.shape != ndvi.shape:
-        problems.append(f"{path}: cloud has the shape {cloud.shape}, expected ndvi's {ndvi.shape}")
-    times, wrong = _times(arrays["timestamps"])
-    problems += [f"{path}: timestamps: {wrong}"] * bool(wrong)
-    if not wrong and len(times) != len(ndvi):
-        problems.append(f"{path}: {len(times)} timestamps, expected {len(ndvi)}, one for each time")
+    ndvi, cloud, stamps = (arrays[name] for name in wanted)
+    problems = _wrong_shapes(ndvi, cloud, stamps)
+    if not problems:
+        times, problems = _times(stamps)
+        problems += _wrong_values(ndvi, cloud)
     if problems:
-        raise InvalidConfiguration(problems)
+        raise InvalidConfiguration([f"{path}: {problem}" for problem in problems])
     usable = (cloud == 0) & (np.abs(np.nan_to_num(ndvi, nan=np.inf)) <= 1)
     return {"ndvi": np.where(usable, ndvi, np.nan), "timestamps": times}
 
 
-def _times(values: Array) -> tuple[Array, str]:
+def _wrong_shapes(ndvi: Array, cloud: Array, stamps: Array) -> list[str]:
+    problems = []
+    if ndvi.ndim != 3 or ndvi.dtype.kind != "f" or not ndvi.size:
+        expected = "floats (times, rows, columns), one of each at least"
+        problems.append(f"ndvi is {ndvi.dtype} {ndvi.shape}, expected {expected}")
+    if cloud.shape != ndvi.shape:
+        problems.append(f"cloud has the shape {cloud.shape}, expected ndvi's {ndvi.shape}")
+    if stamps.shape != ndvi.shape[:1]:
+        expected = f"{ndvi.shape[:1]}, one for each time"
+        problems.append(f"timestamps have the shape {stamps.shape}, expected {expected}")
+    return problems
+
+
+def _wrong_values(ndvi: Array, cloud: Array) -> list[str]:
+    if cloud.dtype.kind not in "biuf" or (np.nan_to_num(cloud) % 1).any():
+        example = next(value for value in cloud.flat if value not in (0, 1))
+        return [f"cloud is {cloud.dtype}, as {example!s}; expected false or 0 where NDVI counts"]
+    clear = ndvi[(cloud == 0) & np.isfinite(ndvi)]
+    if (np.abs(clear) > 1).sum() > len(clear) / 2:
+        unit = "-1 to 1; numbers that are stored with a scale are to be multiplied by it"
+        return [f"ndvi is {clear.min():g} to {clear.max():g} where it is clear, expected {unit}"]
+    return []
+
+
+def _times(values: Array) -> tuple[Array, list[str]]:
     """Return times in milliseconds, and what is wrong with them."""
     try:
-        texts = [str(value).removesuffix("Z").removesuffix("+00:00") for value in values]
-        times = np.array(texts, "datetime64[ms]")
+        times = _milliseconds(values)
     except (TypeError, ValueError) as problem:
-        return EPOCH.astype("datetime64[ms]").reshape(1), f"{problem}; expected ISO 8601 in UTC"
-    return times, "a time is missing (NaT)" if np.isnat(times).any() else ""
+        return values, [f"timestamps: {problem}; expected ISO 8601, UTC if no zone is given"]
+    if np.isnat(times).any():
+        return times, ["timestamps: a time is missing (NaT)"]
+    first, last = times.min(), times.max()
+    if last - first > LONGEST:
+        span = f"{np.datetime_as_string(first, 'D')} to {np.datetime_as_string(last, 'D')}"
+        longest = f"{LONGEST.astype(int)} days; divide them into files of fewer years"
+        return times, [f"timestamps are from {span}, expected at most {longest}"]
+    return times, []
+
+
+def _milliseconds(values: Array) -> Array:
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[ms]")
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "ascii")
+    if values.dtype.kind != "U":
+        raise ValueError(f"they are {values.dtype}")
+    return np.array([_utc(text) for text in values.tolist()], "datetime64[ms]")
+
+
+def _utc(text: str) -> datetime:
+    """Return a time in UTC. (numpy would take 20200104, which is ISO 8601 too, for a year)."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise ValueError(f"{text!r}: {problem}") from None
+    return (time.astimezone(UTC) if time.tzinfo else time).replace(tzinfo=None)
 
 
 def fill(
@@ -136,9 +197,11 @@ def fill(
         image, names = _graph(series, preset, series.years if with_seasons else [])
         bands = np.full((len(names), rows, columns), np.nan)
         corners = [(y, x) for y in range(0, rows, TILE) for x in range(0, columns, TILE)]
-        for y, x in track(corners):
-            part = bands[:, y : y + TILE, x : x + TILE]
-            part[:] = read(image, x, y, part.shape[2], part.shape[1])
+        pieces = range(0, len(names), MOST_BANDS)
+        for (y, x), first in track(list(itertools.product(corners, pieces))):
+            part = bands[first : first + MOST_BANDS, y : y + TILE, x : x + TILE]
+            some = image.select(list(range(first, first + len(part))))
+            part[:] = read(some, x, y, part.shape[2], part.shape[1])
     return _named(series, names, bands)
 
 
@@ -195,11 +258,13 @@ def _graph(series: Series, preset: str, years: list[int]) -> tuple[ee.Image, lis
     names += [name for name in ("regular", "regular_std") for _ in range(steps)]
     for year in years:
         found = season.seasons(curve, period, year)
+        of_year = []
         for number in season.SEASONS:
             for name in (*season.PARAMETERS, *season.ERRORS):
                 band = found.select(f"{name}_{number}")
-                parts.append(season.yydoy(band, year) if name in season.DATES else band)
+                of_year.append(season.yydoy(band, year) if name in season.DATES else band)
                 names.append(name)
+        parts.append(ee.Image.cat(*of_year))
     return ee.Image.cat(*[part.toDouble() for part in parts]).unmask(NODATA, False), names
 
 

@@ -35,16 +35,35 @@ def watch_exports(services: Services) -> dict[str, int]:
         run.name: [x for name in run.queues for x in services.ledger.in_flight(name)]
         for run in runs
     }
-    tasks: Attempts = {}
-    if any(in_flight.values()):
-        # Newest first: of two tasks with one name, the older one stays in the dictionary.
-        tasks = {(x.export_id, x.attempt): x for x in services.earth_engine.tasks()}
+    tasks = _tasks_of([x for records in in_flight.values() for x in records], services)
     for run in runs:
         with log_context(run=run.name):
             counts["ended"] += _settle(in_flight[run.name], tasks, services)
             _log_oldest(run, in_flight[run.name], services)
             counts["released"] += release(run, services)
     return counts
+
+
+def _tasks_of(records: list[Export], services: Services) -> Attempts:
+    """List tasks until those of the records are among them, so not those of long ago.
+
+    A claim may have none: its starter is at work, or crashed. If there is one it is on the first
+    page, being new; before a claim is given up as lost, all pages are read.
+    """
+    tasks: dict[tuple[str, int], Task] = {}
+    if not records:
+        return tasks
+    awaited = {
+        (x.export_id, x.attempt)
+        for x in records
+        if x.state is State.STARTED or _is_lost(x, services)
+    }
+    for page in services.earth_engine.tasks():
+        # Newest first: of two tasks with one name, the older one stays in the dictionary.
+        tasks.update({(x.export_id, x.attempt): x for x in page})
+        if awaited <= tasks.keys():
+            break
+    return tasks
 
 
 def _settle(records: list[Export], tasks: Attempts, services: Services) -> int:

@@ -228,7 +228,7 @@ def _training(every: Sequence[Studied]) -> list[str]:
         _table(heads, rows),
         _prose("""
             How light is simulated, and how far simulated pixels are from real ones:
-            [science.md](science.md).
+            [simulated-light.md](simulated-light.md).
         """),
     ]
 
@@ -427,8 +427,8 @@ def _failures(found: Comparison) -> list[str]:
             Without a background (a first image, an image without a date) bright ground is harder
             to tell from cloud. A shadow whose cloud is outside the image is only found where it is
             very dark. What the simulation leaves out ([synthetic-region.md](synthetic-region.md),
-            [science.md](science.md)) the models have not seen. Shadow and snow were never judged
-            on real pixels here.
+            [simulated-light.md](simulated-light.md)) the models have not seen. Shadow and snow were
+            never judged on real pixels here.
         """),
     ]
 

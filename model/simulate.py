@@ -1,7 +1,8 @@
 """Simulated Sentinel-2 pixels with known classes, to train the cloud model on.
 
 Every pixel has a sun, a place, air and weather of its own: surfaces of `emulator.scenes.spectra`,
-seen through the layers of `emulator.scenes.optics`. Distributions and limits: docs/science.md.
+seen through the layers of `emulator.scenes.optics`. Distributions and limits:
+docs/simulated-light.md.
 """
 
 from dataclasses import dataclass, replace

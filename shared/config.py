@@ -18,6 +18,7 @@ import shapely.validation
 import yaml
 
 from shared.domain.archive import ArchivePolicy
+from shared.domain.indices import INDICES
 from shared.domain.runs import (
     FILLINGS,
     INPUTS,
@@ -248,6 +249,15 @@ def _product_contradictions(products: ProductParameters) -> list[str]:
             set(products.maps) <= set(MAPS) and len(set(products.maps)) == len(products.maps) > 0,
             f"products.maps is {list(products.maps)}, expected one or more of {', '.join(MAPS)}, "
             "each once",
+        ),
+        (
+            products.collection is None or COLLECTION_ID.fullmatch(products.collection),
+            f"products.collection is {products.collection!r}, expected none or an id such as "
+            "COPERNICUS/S2_SR_HARMONIZED",
+        ),
+        (
+            products.index in INDICES,
+            f"products.index is {products.index!r}, expected one of {', '.join(INDICES)}",
         ),
         (
             products.preset in FILLINGS,

@@ -177,8 +177,11 @@ class EarthEngine(Protocol):
         `masks` is the ee.ImageCollection that its masks are in, the run's destination by default.
         """
 
-    def tasks(self) -> Iterator[Task]:
-        """List the export tasks that carry an export id: one request for every 500 tasks."""
+    def tasks(self) -> Iterator[list[Task]]:
+        """List the export tasks that carry an export id, newest first, in pages of 500.
+
+        A page is asked for when it is taken, with one request.
+        """
 
     def describe_outputs(
         self, run: Run, kind: str, image_ids: Sequence[str]

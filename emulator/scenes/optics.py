@@ -1,6 +1,7 @@
 """Sunlight through air, aerosol and clouds to the satellite: layers in two streams, put together.
 
-All functions work on arrays that broadcast, bands last. Physics and sources: docs/science.md.
+All functions work on arrays that broadcast, bands last. Physics and sources:
+docs/simulated-light.md.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """A synthetic Sentinel-2 region whose truth is known, written as ordinary scene folders.
 
-What it holds: docs/synthetic-region.md; its physics and sources: docs/science.md.
+What it holds: docs/synthetic-region.md; its physics and sources: docs/simulated-light.md.
 """
 
 import argparse

@@ -43,6 +43,9 @@ SCOPES = [
 #: A full 10 m Sentinel-2 tile is 10980² = 1.2e8 pixels, above the default of 1e8.
 MAX_PIXELS = 10**9
 
+#: Tasks in one answer: what the client's own listing asks for (ee/data.py).
+TASKS_PAGE = 500
+
 #: What an error's text means: the client keeps nothing else of an answer. First match wins.
 _MEANINGS: tuple[tuple[str, type[VerdureError]], ...] = (
     (r"too many tasks already in the queue", TaskQueueFull),
@@ -88,6 +91,12 @@ def meaning_of(message: str) -> VerdureError:
         if re.search(pattern, message, re.IGNORECASE):
             return kind(f"Earth Engine: {message}")
     return PermanentError(f"Earth Engine: {message}")
+
+
+@translated
+def _answer(request: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = ee.data._execute_cloud_call(request)
+    return answer
 
 
 class EarthEngineClient:
@@ -150,12 +159,17 @@ class EarthEngineClient:
         operation = ee.data.exportImage(request_id, task.config)
         return str(operation["name"])
 
-    @translated
-    def tasks(self) -> Iterator[Task]:
-        """List the export tasks that carry an export id: one request for every 500 tasks."""
+    def tasks(self) -> Iterator[list[Task]]:
+        """List the export tasks that carry an export id, newest first: one request a page."""
         self.connect()
-        operations = ee.data.listOperations()
-        return (task for operation in operations if (task := _task(operation)) is not None)
+        # The client's own listing reads all pages before it returns the first.
+        operations = ee.data._get_cloud_projects().operations()
+        request = operations.list(name=f"projects/{self._project}", pageSize=TASKS_PAGE)
+        while request is not None:
+            answer = _answer(request)
+            found = map(_task, answer.get("operations", ()))
+            yield [task for task in found if task is not None]
+            request = operations.list_next(request, answer)
 
     @translated
     def describe_outputs(
@@ -324,7 +338,7 @@ def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
 
     wanted, year = run.configuration, products.year_of(export)
     assert wanted.products is not None
-    scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.collection, masks))
+    scenes, chosen = (chosen_of(x, export.inputs) for x in (wanted.index_collection, masks))
     start, end = (int(datetime(x, 1, 1, tzinfo=UTC).timestamp() * 1000) for x in (year, year + 1))
     provenance = {
         "run_key": export.export_id,
@@ -332,7 +346,7 @@ def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
         "algorithm": products.ALGORITHM,
         "code_version": CODE_VERSION,
         "parameters": json.dumps(wanted.products.deciding(export.kind), sort_keys=True),
-        "source": wanted.collection,
+        "source": wanted.index_collection,
         "masks": len(export.inputs),
         "in_season": int(export.in_season),
         "MGRS_TILE": export.tile,

@@ -12,9 +12,9 @@ from shared.domain.outputs import STAC_EXTENSIONS, STAC_VERSION, bounding_box, r
 from shared.domain.runs import CODE_VERSION, GPP, NDVI, SEASON, Run
 
 #: Bumped with every change that alters a map's pixels; part of every map's export id.
-ALGORITHM: Final = "productivity-1"
+ALGORITHM: Final = "productivity-2"
 RASTER_EXTENSION: Final = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
-#: NDVI as HR-VPP stores indices; integrals to 0.02 stay within 16 bits for two years of NDVI 1.
+#: Values as HR-VPP stores indices; integrals to 0.02 stay within 16 bits for two years of NDVI 1.
 INDEX_SCALE, SLOPE_SCALE, SUM_SCALE, DAY_SCALE, GPP_SCALE = 1e-4, 1e-5, 0.02, 0.01, 0.1
 RANGES: Final = {"uint8": (0, 255), "uint16": (0, 65_535), "int16": (-32_768, 32_767)}
 
@@ -29,29 +29,34 @@ class Band:
     scale: float = 1.0
 
 
-_SEASON: Final = (
-    *(Band(name, "YYDOY", "uint16") for name in ("SOSD", "EOSD", "MAXD")),
-    *(Band(x, "NDVI", "int16", INDEX_SCALE) for x in ("SOSV", "EOSV", "MAXV", "MINV", "AMPL")),
-    Band("LENGTH", "day", "uint16", DAY_SCALE),
-    *(Band(name, "NDVI/day", "int16", SLOPE_SCALE) for name in ("LSLOPE", "RSLOPE")),
-    *(Band(name, "NDVI day", "int16", SUM_SCALE) for name in ("SPROD", "TPROD")),
-    *(Band(name, "day", "uint16", DAY_SCALE) for name in ("SOSD_SE", "EOSD_SE")),
-    Band("MAXV_SE", "NDVI", "uint16", INDEX_SCALE),
-    *(Band(name, "NDVI day", "uint16", SUM_SCALE) for name in ("SPROD_SE", "TPROD_SE")),
-)
+def _season(index: str) -> list[Band]:
+    values, sums = ("SOSV", "EOSV", "MAXV", "MINV", "AMPL"), ("SPROD", "TPROD")
+    return [
+        *(Band(name, "YYDOY", "uint16") for name in ("SOSD", "EOSD", "MAXD")),
+        *(Band(name, index, "int16", INDEX_SCALE) for name in values),
+        Band("LENGTH", "day", "uint16", DAY_SCALE),
+        *(Band(name, f"{index}/day", "int16", SLOPE_SCALE) for name in ("LSLOPE", "RSLOPE")),
+        *(Band(name, f"{index} day", "int16", SUM_SCALE) for name in sums),
+        *(Band(name, "day", "uint16", DAY_SCALE) for name in ("SOSD_SE", "EOSD_SE")),
+        Band("MAXV_SE", index, "uint16", INDEX_SCALE),
+        *(Band(f"{name}_SE", f"{index} day", "uint16", SUM_SCALE) for name in sums),
+    ]
 
 
 def bands_of(run: Run, kind: str, year: int) -> list[Band]:
     """Return a map's bands. The first is valid wherever the masks have land."""
+    wanted = run.configuration.products
+    assert wanted is not None
+    index = wanted.index_of(kind).name
     if kind == SEASON:
         flags = [Band(f"QFLAG_{number}", "", "uint8") for number in (1, 2)]
-        return flags + [replace(x, name=f"{x.name}_{n}") for n in (1, 2) for x in _SEASON]
+        return flags + [replace(x, name=f"{x.name}_{n}") for n in (1, 2) for x in _season(index)]
     if kind == NDVI:
         days = [f"{day:%Y%m%d}" for day in steps(run, year)]
         return [
             Band("COUNT", "", "uint16"),
-            *(Band(f"NDVI_{day}", "NDVI", "int16", INDEX_SCALE) for day in days),
-            *(Band(f"STD_{day}", "NDVI", "uint16", INDEX_SCALE) for day in days),
+            *(Band(f"{index}_{day}", index, "int16", INDEX_SCALE) for day in days),
+            *(Band(f"STD_{day}", index, "uint16", INDEX_SCALE) for day in days),
         ]
     gpp = [Band(f"GPP_{number}", "g m-2", "uint16", GPP_SCALE) for number in (1, 2)]
     return [Band("WEATHER", "%", "uint8"), *gpp]
@@ -142,7 +147,8 @@ def _record(
     crs = masks[0].grid[0] if masks else example.grid[0]
     grid = (crs, products.scale)
     period = [str(run.configuration.first_instant), str(run.configuration.last_instant)]
-    how = [run.configuration.collection, run.configuration.destination, products.deciding(kind)]
+    asked = run.configuration
+    how = [asked.index_collection, asked.destination, products.deciding(kind)]
     made_of = [record.export_id for record in masks]
     return Export(
         export_id=ids.export_id(kind, image_id, ALGORITHM, [*how, *period, made_of, is_over], grid),

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
-from shared.domain import ids
+from shared.domain import ids, indices
 from shared.domain.archive import ArchivePolicy
 from shared.domain.exports import MASK, Export
+from shared.domain.indices import VegetationIndex
 
 #: Bumped with every change that alters a mask's pixels; part of every export id.
 MASK_ALGORITHM = "mask-6"
@@ -21,7 +22,7 @@ PRESETS = ("default", "original")
 #: Other people's masks that the default preset may look at, where an image has them.
 INPUTS = ("qa60", "s2cloudless", "cloud_score_plus")
 
-#: Maps of a tile's season: parameters of its seasons, NDVI in regular steps, carbon taken up.
+#: Maps of a tile's season: parameters of its seasons, the index in regular steps, carbon taken up.
 SEASON, NDVI, GPP = "season", "ndvi", "gpp"
 MAPS = (SEASON, NDVI, GPP)
 
@@ -81,15 +82,20 @@ class Limits:
 class ProductParameters:
     """The maps that are made of a tile's masks, and how.
 
-    `maps` are some of `MAPS`, `preset` fills gaps in NDVI. Observed is a pixel where the mask says
-    clear and cloud is less likely than `cloud_below` %: a cloud that is missed costs a series more
-    than an observation that is lost (docs/science.md). `scale` is the pixel size in metres,
-    `step` the days between NDVI's bands. GPP alone needs `weather`, daily images with ERA5-Land's
-    bands, and `land_cover`, a collection of yearly images with MODIS' band LC_Type2; without the
-    latter all land is `land_cover_class`, a number of that band (12: cropland).
+    `maps` are some of `MAPS`, of a vegetation index (a name of shared.domain.indices), whose gaps
+    `preset` fills; GPP is of NDVI always. The index is that of the masks' own images, at the top of
+    the atmosphere, or of the images in `collection` that have their ids, as Level 2A has them at
+    the ground. A mask without an image there does not count. Observed is a pixel where the mask
+    says clear and cloud is less likely than `cloud_below` %: a cloud that is missed costs a series
+    more than an observation that is lost (docs/science.md). `scale` is the pixel size in metres,
+    `step` the days between the index's bands. GPP alone needs `weather`, daily images with
+    ERA5-Land's bands, and `land_cover`, a collection of yearly images with MODIS' band LC_Type2;
+    without the latter all land is `land_cover_class`, a number of that band (12: cropland).
     """
 
     maps: tuple[str, ...] = (SEASON,)
+    collection: str | None = None
+    index: str = indices.NDVI.name
     preset: str = "default"
     cloud_below: int = 20
     scale: int = 10
@@ -100,8 +106,16 @@ class ProductParameters:
 
     def deciding(self, kind: str) -> dict[str, Any]:
         """Return what decides a map's pixels beside its masks and its grid."""
-        names = {SEASON: (), NDVI: ("step",), GPP: ("weather", "land_cover", "land_cover_class")}
+        names = {
+            SEASON: ("index",),
+            NDVI: ("index", "step"),
+            GPP: ("weather", "land_cover", "land_cover_class"),
+        }
         return {name: getattr(self, name) for name in ("preset", "cloud_below", *names[kind])}
+
+    def index_of(self, kind: str) -> VegetationIndex:
+        """Return the index that a map is made of: carbon of NDVI, which FPAR is known for."""
+        return indices.NDVI if kind == GPP else indices.INDICES[self.index]
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,11 @@ class RunConfiguration:
     limits: Limits = field(default_factory=Limits)
     archive: ArchivePolicy | None = None
     products: ProductParameters | None = None
+
+    @property
+    def index_collection(self) -> str:
+        """The images that maps take NDVI from."""
+        return (self.products and self.products.collection) or self.collection
 
     @property
     def asset_root(self) -> str:

@@ -16,6 +16,11 @@ DAY: Final = 86_400_000  # ms
 YEAR: Final = 365.25  # days
 EPOCH: Final = date(1970, 1, 1)
 TRUST: Final = "trust"
+#: No index is beyond.
+LIMIT: Final = 1.0
+#: How far beyond a pixel's observations a curve may go: a share of their range, at least so much
+#: (index units; ours). Few of them, or of a part of a year, may agree with a wave without limits.
+BEYOND_SHARE, BEYOND_LEAST = 0.5, 0.3
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,19 @@ def harmonics(days: ee.Array, order: int) -> list[ee.Array]:
 def trend(days: ee.Array, period: Period) -> ee.Array:
     """Return a column of years since the middle of a period."""
     return days.subtract(period.middle).divide(YEAR)
+
+
+def kept_near(observed: Observations, values: ee.Image) -> ee.Image:
+    """Return a curve's values (times × 1), not far beyond the range of a pixel's observations."""
+    gap = observed.weights.eq(0).multiply(2 * LIMIT)
+    low, high = (
+        observed.values.add(gap.multiply(sign)).arrayReduce(reducer, [0]).arrayGet([0, 0])
+        for sign, reducer in ((1, ee.Reducer.min()), (-1, ee.Reducer.max()))
+    )
+    margin = high.subtract(low).multiply(BEYOND_SHARE).max(BEYOND_LEAST)
+    # Of no observation `low` is above `high`, and all is near.
+    lowest, highest = low.min(high).subtract(margin), high.max(low).add(margin)
+    return values.max(lowest.max(-LIMIT)).min(highest.min(LIMIT))
 
 
 def total(column: ee.Image) -> ee.Image:

@@ -5,7 +5,7 @@
     regular_series(curve, dates)         array bands at dates of one's own
     filled_image(image, curve)           the four bands of one image, as the system of 2019 exported
 
-All of one curve share its fit. Docs: docs/science.md, "The season".
+All of one curve share its fit. Docs: docs/science.md.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """The fit of 2019: harmonics of 10, 5 or 1 waves a year, as many as the observations hold.
 
-reference: docs/science.md, "The season".
+reference: docs/science.md.
 """
 
 from dataclasses import dataclass
@@ -8,14 +8,22 @@ from typing import Final
 
 import ee
 
-from shared.earth.curves import YEAR, Observations, Period, everywhere, harmonics, total, trend
+from shared.earth.curves import (
+    LIMIT,
+    YEAR,
+    Observations,
+    Period,
+    everywhere,
+    harmonics,
+    kept_near,
+    total,
+    trend,
+)
 
 ORDERS: Final = (10, 5, 1)
 #: Added to the diagonal of the equations so that they have one solution with few observations;
 #: too small to move one that is determined.
 RIDGE: Final = 1e-7
-#: An order's value is not used beyond: NDVI has no others.
-LIMIT: Final = 1
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class HarmonicCurve:
     def at(self, days: ee.Array) -> ee.Image:
         """Return array bands `value`, `std` and `source`: 10, 5 or 1, the order."""
         result = self._of_order(days, ORDERS[-1])
+        near = kept_near(self.observed, result.select("value"))
+        result = result.addBands(near, None, True)
         for order in reversed(ORDERS[:-1]):
             finer = self._of_order(days, order)
             usable = finer.select("value").abs().lt(LIMIT).multiply(self._allowed(order))

@@ -5,9 +5,10 @@ from typing import Final
 import ee
 
 from shared.domain.classes import CLEAR
+from shared.domain.indices import NDVI, VegetationIndex
 from shared.earth.cloud_mask import REFLECTANCE_SCALE
 from shared.earth.curves import TRUST
-from shared.earth.vegetation_index import NDVI, VegetationIndex, vegetation_index
+from shared.earth.vegetation_index import vegetation_index
 
 DAY_MS = 86_400_000
 #: Probability of cloud, %, at which an observation counts half: its errors are larger (synthetic
@@ -60,3 +61,13 @@ def index_series(
     times = seen.aggregate_array("system:time_start")
     days = times.map(lambda time: ee.Number(time).divide(DAY_MS).floor()).distinct()
     return ee.ImageCollection(days.sort().map(mosaic))
+
+
+def relative(series: ee.ImageCollection, index: VegetationIndex) -> ee.ImageCollection:
+    """Return a series of an index as one that moves as far as NDVI does, for what knows NDVI only.
+
+    What comes of it is to be multiplied by the index's `amplitude`.
+    """
+    return series.map(
+        lambda image: image.addBands(image.select(0).divide(index.amplitude), None, True)
+    )

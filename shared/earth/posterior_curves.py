@@ -22,6 +22,7 @@ from shared.earth.curves import (
     Period,
     everywhere,
     harmonics,
+    kept_near,
     total,
     trend,
 )
@@ -31,7 +32,7 @@ SOURCE: Final = 20  # of values that are held by observations; one more where th
 MEAN: Final = 0.4  # NDVI of a pixel before anything is known of it
 HARMONICS: Final = 3
 MEAN_TERMS: Final = 2 + 2 * HARMONICS
-STEP: Final = 12  # days for each sine of the departures: less than half of their memory
+STEP: Final = 12  # days for each sine: all hold 98 % and more of the departures' variance
 MARGIN: Final = 40  # days beyond the period where the sines end, for they are 0 there
 EVIDENCE_FREEDOM: Final = 4.0  # degrees of freedom of the scale of a prior
 #: An observation so many standard deviations below the curve of the others counts less.
@@ -53,10 +54,10 @@ class Prior:
 
 
 EXACT: Final = Prior(0.001, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0)
-CLEAR: Final = Prior(0.03, 0.5, 0.02, (0.3, 0.1, 0.05), 0.2)
+CLEAR: Final = Prior(0.045, 0.5, 0.02, (0.3, 0.2, 0.1), 0.2)
 SLOW: Final = Prior(0.04, 0.5, 0.02, (0.5, 0.07, 0.03), 0.2, 100.0)
 CALM: Final = Prior(0.1, 0.5, 0.05, (0.15, 0.02, 0.005), 0.05)
-LIVELY: Final = Prior(0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18)
+LIVELY: Final = Prior(0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18, 18.0)
 PRIORS: Final = (EXACT, CLEAR, SLOW, CALM, LIVELY)
 #: Observations are held against the curve of this one to find the low ones.
 WATCHFUL: Final = Prior(0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2)
@@ -90,12 +91,17 @@ class PosteriorCurve:
         return ee.Image.cat(value, std, source).rename("value", "std", "source")
 
     def curve(self, days: ee.Array) -> tuple[ee.Image, ee.Image]:
-        """Return columns of the curve itself and of its variance, without noise."""
+        """Return columns of the curve itself and of its variance, without noise.
+
+        What lies far beyond the observations is kept near them; by how much is an error.
+        """
         basis = everywhere(_basis(days, self.period))
         value = basis.matrixMultiply(self._posterior.coefficients).add(MEAN)
         spread = basis.matrixMultiply(self._posterior.covariance).multiply(basis)
+        near = kept_near(self.observed, value)
         # Rounding may leave a variance of 0 a little below it.
-        return value, spread.arrayReduce(ee.Reducer.sum(), [1]).max(0)
+        variance = spread.arrayReduce(ee.Reducer.sum(), [1]).max(0)
+        return near, variance.add(value.subtract(near).pow(2))
 
     def variance_of_sum(self, days: ee.Array, weights: ee.Image) -> ee.Image:
         """Return the variance of a weighted sum of the curve's values; weights are times × 1."""

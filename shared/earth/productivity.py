@@ -1,4 +1,4 @@
-"""The maps of a tile and year: season parameters, NDVI in regular steps, carbon taken up.
+"""The maps of a tile and year: season parameters, an index in regular steps, carbon taken up.
 
 Bands, units and scales are shared.domain.products' own; docs/science.md, "The maps".
 """
@@ -13,7 +13,7 @@ from shared.domain.runs import GPP, NDVI, SEASON, ProductParameters, Run
 from shared.earth import gap_filling, gpp, season
 from shared.earth.curves import Curve, Period, dates_as_days
 from shared.earth.harmonic_curves import HarmonicCurve
-from shared.earth.index_series import index_series
+from shared.earth.index_series import index_series, relative
 from shared.earth.posterior_curves import PosteriorCurve
 
 
@@ -28,7 +28,8 @@ def map_of(
     """
     products = run.configuration.products
     assert products is not None
-    series = index_series(scenes, masks, cloud_below=products.cloud_below)
+    index = products.index_of(kind)
+    series = relative(index_series(scenes, masks, index, products.cloud_below), index)
     curve = gap_filling.curve_of(series, period_of(run), products.preset, has_trust=True)
     found = {SEASON: _season, NDVI: _regular, GPP: _carbon}[kind](curve, run, year, products)
     stored = [_stored(found.select(band.name), band) for band in bands_of(run, kind, year)]
@@ -60,7 +61,8 @@ def weather_of(run: Run, products: ProductParameters) -> ee.ImageCollection:
 def _season(
     curve: HarmonicCurve | PosteriorCurve, run: Run, year: int, products: ProductParameters
 ) -> ee.Image:
-    found = season.seasons(curve, period_of(run), year)
+    amplitude = products.index_of(SEASON).amplitude
+    found = season.scaled(season.seasons(curve, period_of(run), year), amplitude)
     dates = [f"{name}_{number}" for name in season.DATES for number in season.SEASONS]
     coded = [season.yydoy(found.select(name), year).rename(name) for name in dates]
     return found.addBands(ee.Image.cat(*coded), None, True)
@@ -71,9 +73,12 @@ def _regular(
 ) -> ee.Image:
     days: list[date] = steps(run, year)
     regular = gap_filling.regular_series(curve, dates_as_days(days))
+    index = products.index_of(NDVI)
     columns = [
-        gap_filling.columns(regular.select(band), [f"{name}_{day:%Y%m%d}" for day in days])
-        for band, name in (("value", "NDVI"), ("std", "STD"))
+        gap_filling.columns(
+            regular.select(band).multiply(index.amplitude), [f"{name}_{day:%Y%m%d}" for day in days]
+        )
+        for band, name in (("value", index.name), ("std", "STD"))
     ]
     return ee.Image.cat(_count(curve), *columns)
 

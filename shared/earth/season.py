@@ -1,7 +1,7 @@
 """The parameters of growing seasons, named and defined as the HR-VPP product's, per pixel.
 
 A season belongs to the year in which it peaks; up to two a year. Curves are taken as straight
-between steps of `STEP` days. Definitions and sources: docs/science.md, "The season".
+between steps of `STEP` days. Definitions and sources: docs/science.md.
 """
 
 import itertools
@@ -29,6 +29,11 @@ BASE_SHARE: Final = 0.1
 MIN_AMPLITUDE: Final = 0.1
 #: A rise or fall of this share of the curve's range ends one season and begins another (ours).
 SEPARATION: Final = 0.25
+#: Where the curve's standard deviation is higher it is not held by observations (NDVI; ours).
+HELD: Final = 0.1
+#: A side has its minimum where it is held, and not in a gap, if there it has fallen by this share
+#: of its fall, and is level for so many steps (ours).
+FALLEN, LEVEL_STEPS = 0.75, 4
 #: Days on both sides of the peak that count as its own phase in QFLAG (ours).
 PEAK_DAYS: Final = 15
 #: More clear observations than this make a phase known (HR-VPP).
@@ -44,6 +49,11 @@ PARAMETERS: Final = (
 )
 ERRORS: Final = ("SOSD_SE", "EOSD_SE", "MAXV_SE", "SPROD_SE", "TPROD_SE")
 DATES: Final = ("SOSD", "EOSD", "MAXD")
+#: Those that grow as the index does.
+VALUES: Final = (
+    *("SOSV", "EOSV", "MAXV", "MINV", "AMPL", "LSLOPE", "RSLOPE", "SPROD", "TPROD"),
+    *("MAXV_SE", "SPROD_SE", "TPROD_SE"),
+)
 #: QFLAG by which phases have more than two observations, (green-up, peak, green-down). 10 to 7 are
 #: HR-VPP's, the others ours; NO_SEASON where the curve has none, TOO_FEW where there is no curve.
 QUALITY: Final = {
@@ -74,8 +84,11 @@ class Steps:
 
     def reversed(self) -> "Steps":
         """Return the curve with time running backwards: days are negative."""
-        values = self.values.arraySort(self.column.multiply(-1))
-        return Steps(values, tuple(-day for day in reversed(self.days)))
+        return Steps(self.turned(self.values), tuple(-day for day in reversed(self.days)))
+
+    def turned(self, column: ee.Image) -> ee.Image:
+        """Return a column of these steps in the order of the reversed curve."""
+        return column.arraySort(self.column.multiply(-1))
 
     def at(self, day: ee.Image) -> ee.Image:
         """Return the value at a step's day."""
@@ -84,9 +97,13 @@ class Steps:
 
 @dataclass(frozen=True)
 class Flank:
-    """One side of a season: its valley, and where the curve passes a share of the way up."""
+    """One side of a season: its valley, and where the curve passes a share of the way up.
+
+    `low` is 1 at the steps whose mean the valley is.
+    """
 
     valley: ee.Image
+    low: ee.Image
     valley_day: ee.Image
     day: ee.Image
     value: ee.Image
@@ -94,10 +111,13 @@ class Flank:
 
 
 def season_days(period: Period, year: int) -> list[date]:
-    """Return the days at which the curve is looked at for a year's seasons."""
-    first = max(period.first, date(year, 1, 1) - timedelta(REACH))
-    last = min(period.after, date(year + 1, 1, 1) + timedelta(REACH))
-    return Period(first, last).every(STEP)
+    """Return the days at which the curve is looked at for a year's seasons.
+
+    Two years look at the same days, so that a peak at New Year is of one of them.
+    """
+    first = date(year, 1, 1) - timedelta(REACH)
+    last = date(year + 1, 1, 1) + timedelta(REACH)
+    return [day for day in period.every(STEP) if first <= day < last]
 
 
 def seasons(curve: HarmonicCurve | PosteriorCurve, period: Period, year: int) -> ee.Image:
@@ -130,18 +150,18 @@ def seasons_of(
     steps: Steps, year: int, observed: Observations | None = None, errors: Errors | None = None
 ) -> ee.Image:
     """Return the bands of `seasons` for a curve given by its values."""
-    tops = _tops(steps, year)
     separation = _range(steps.values).multiply(SEPARATION).max(MIN_AMPLITUDE)
+    tops = _tops(steps, year, separation)
     highest = _season(steps, tops, separation, observed, errors)
     around = [highest.select(name) for name in ("_left", "_right")]
     outside = steps.column.lt(around[0]).Or(steps.column.gt(around[1]))
     other = _season(steps, tops.multiply(outside), separation, observed, errors)
     valid, valid_other = (one.select("_valid") for one in (highest, other))
-    valid_other = valid_other.And(valid)
     names = [*PARAMETERS, *ERRORS]
-    swap = valid_other.And(other.select("MAXD").lt(highest.select("MAXD")))
-    first = _choose(swap, other, highest, names).updateMask(valid)
-    second = _choose(swap, highest, other, names).updateMask(valid_other)
+    is_earlier = other.select("MAXD").lt(highest.select("MAXD"))
+    swap = valid_other.And(is_earlier.Or(valid.Not()))
+    first = _choose(swap, other, highest, names).updateMask(valid.Or(valid_other))
+    second = _choose(swap, highest, other, names).updateMask(valid.And(valid_other))
     bands = [one.rename([f"{n}_{i}" for n in names]) for i, one in ((1, first), (2, second))]
     flag = bands[0].select("QFLAG_1").unmask(NO_SEASON, False)
     return ee.Image.cat(*bands).addBands(flag, None, True)
@@ -164,8 +184,8 @@ def _extreme(values: ee.Image, which: str) -> ee.Image:
     return values.arrayReduce(reducer, [0]).arrayGet([0, 0])
 
 
-def _tops(steps: Steps, year: int) -> ee.Image:
-    """Return 1 at the local maxima of a year (the last of equal values), 0 elsewhere."""
+def _tops(steps: Steps, year: int, separation: ee.Image) -> ee.Image:
+    """Return 1 at the local maxima of a year's seasons (the last of equal values), 0 elsewhere."""
     begin, end = ((date(y, 1, 1) - EPOCH).days for y in (year, year + 1))
     last = len(steps.days) - 1
     inner = [float(begin <= d < end and 0 < i < last) for i, d in enumerate(steps.days)]
@@ -175,7 +195,32 @@ def _tops(steps: Steps, year: int) -> ee.Image:
     falling = after.lt(before)
     edge = everywhere(ee.Array([[0]]))
     top = edge.arrayCat(rising, 0).multiply(falling.arrayCat(edge, 0))
-    return top.multiply(everywhere(_column(inner)))
+    mirrored = steps.reversed()
+    others = _of_earlier_peak(steps, begin, separation).Or(
+        mirrored.turned(_of_earlier_peak(mirrored, 1 - end, separation))
+    )
+    return top.multiply(everywhere(_column(inner))).multiply(others.eq(0))
+
+
+def _of_earlier_peak(steps: Steps, begin: int, separation: ee.Image) -> ee.Image:
+    """Return 1 at steps from a day on that belong to a season which peaks before it."""
+    mirrored = steps.reversed()
+    # Back from that day, the peak lies before the curve has fallen by `separation`.
+    depth = mirrored.values.multiply(-1)
+    climb = _until_risen(depth, mirrored.column.gt(-begin), separation)
+    lowest = _lowest(depth, climb)
+    peak = lowest.multiply(-1)
+    peak_day = _first(mirrored.column, _where(depth, climb).eq(lowest)).multiply(-1)
+    own = _until_risen(steps.values, steps.column.gte(peak_day), separation)
+    return own.And(steps.column.gte(begin)).And(steps.values.lte(peak))
+
+
+def _until_risen(values: ee.Image, where: ee.Image, separation: ee.Image) -> ee.Image:
+    """Return 1 where `where` is, until the curve there has risen again by `separation`."""
+    beside = _where(values, where)
+    lowest = beside.arrayAccum(0, ee.Reducer.min())
+    beyond = beside.subtract(lowest).gte(separation).arrayAccum(0, ee.Reducer.max())
+    return where.multiply(beyond.eq(0))
 
 
 def _season(
@@ -192,12 +237,15 @@ def _season(
     height = steps.values.multiply(tops).subtract(tops.multiply(-1).add(1).multiply(FAR))
     peak = _extreme(height, "max")
     peak_day = _first(steps.column, height.eq(peak))
-    start = _negative(
-        _flank(steps.reversed(), peak, peak_day.multiply(-1), separation, START_SHARE)
-    )
-    end = _flank(steps, peak, peak_day, separation, END_SHARE)
+    variance = errors.variance if errors else steps.values.multiply(0)
+    held, mirrored = variance.lte(HELD**2), steps.reversed()
+    back = (peak, peak_day.multiply(-1), separation, START_SHARE, steps.turned(held))
+    start = _negative(_flank(mirrored, *back), mirrored)
+    end = _flank(steps, peak, peak_day, separation, END_SHARE, held)
     rise = peak.subtract(start.valley.max(end.valley))
-    valid = rise.gte(separation).And(_extreme(tops, "max").gt(0))
+    # A peak in a gap may be the prior's alone.
+    least = separation.max(Steps(variance, steps.days).at(peak_day).sqrt())
+    valid = rise.gte(least).And(_extreme(tops, "max").gt(0))
     base = start.valley.add(end.valley).divide(2)
     length = end.day.subtract(start.day)
     weights = _integral_weights(steps.days, start.day, end.day)
@@ -231,35 +279,56 @@ def _first(days: ee.Image, where: ee.Image) -> ee.Image:
 
 
 def _flank(
-    steps: Steps, peak: ee.Image, peak_day: ee.Image, separation: ee.Image, share: float
+    steps: Steps,
+    peak: ee.Image,
+    peak_day: ee.Image,
+    separation: ee.Image,
+    share: float,
+    held: ee.Image,
 ) -> Flank:
     """Return the side after the peak. It ends before the curve has risen again by `separation`."""
     days, values = steps.column, steps.values
-    after = days.gte(peak_day)
-    beside = values.multiply(after).add(after.eq(0).multiply(FAR))
-    lowest = beside.arrayAccum(0, ee.Reducer.min())
-    beyond = beside.subtract(lowest).gte(separation).arrayAccum(0, ee.Reducer.max())
-    own = after.multiply(beyond.eq(0))
-    falling = values.multiply(own).add(own.eq(0).multiply(FAR))
-    lowest_value = _extreme(falling, "min")
-    valley_day = _first(days, falling.eq(lowest_value))
-    # The lowest of many uncertain values lies below what it is the value of.
-    level = lowest_value.add(peak.subtract(lowest_value).multiply(BASE_SHARE))
-    low = falling.lte(level)
+    own = _until_risen(values, days.gte(peak_day), separation)
+    seen = own.multiply(held)
+    fallen = peak.subtract(_lowest(values, seen)).divide(peak.subtract(_lowest(values, own)))
+    is_level = total(_low(values, seen, peak)).gte(LEVEL_STEPS).And(fallen.gte(FALLEN))
+    known = seen.max(own.multiply(is_level.Not()))
+    low = _low(values, known, peak)
     valley = total(values.multiply(low)).divide(total(low))
+    valley_day = _first(days, _where(values, known).eq(_lowest(values, known)))
     value = valley.add(peak.subtract(valley).multiply(share))
     below_day = _first(days, values.lt(value).multiply(own))
     below = steps.at(below_day)
     above = steps.at(below_day.subtract(STEP))
     slope = below.subtract(above).divide(STEP)
     day = below_day.subtract(below.subtract(value).divide(slope))
-    return Flank(valley, valley_day, day, value, slope)
+    return Flank(valley, low, valley_day, day, value, slope)
 
 
-def _negative(flank: Flank) -> Flank:
+def _low(values: ee.Image, where: ee.Image, peak: ee.Image) -> ee.Image:
+    """Return 1 at the steps whose mean is a side's minimum: near its lowest.
+
+    The lowest of many uncertain values lies below what it is the value of.
+    """
+    lowest = _lowest(values, where)
+    near = lowest.add(peak.subtract(lowest).multiply(BASE_SHARE))
+    return _where(values, where).lte(near)
+
+
+def _lowest(values: ee.Image, where: ee.Image) -> ee.Image:
+    return _extreme(_where(values, where), "min")
+
+
+def _where(values: ee.Image, where: ee.Image) -> ee.Image:
+    """Return values, and a higher one than all where `where` is 0."""
+    return values.multiply(where).add(where.eq(0).multiply(FAR))
+
+
+def _negative(flank: Flank, mirrored: Steps) -> Flank:
     """Return a flank of the reversed curve as one of the curve."""
     return Flank(
         flank.valley,
+        mirrored.turned(flank.low),
         flank.valley_day.multiply(-1),
         flank.day.multiply(-1),
         flank.value,
@@ -290,28 +359,34 @@ def _errors(
     peak_day: ee.Image,
     weights: ee.Image,
 ) -> dict[str, ee.Image]:
-    """Return standard errors from the curve's; thresholds and dates of the integrals held fixed."""
+    """Return standard errors from the curve's, dates and integrals as linear functions of it."""
     if errors is None:
         nothing = ee.Image(0).updateMask(0)
         return dict.fromkeys(ERRORS, nothing)
-    spread = Steps(errors.variance.sqrt(), steps.days)
+    first, last = (
+        _movement(steps, flank, peak_day, share)
+        for flank, share in ((start, START_SHARE), (end, END_SHARE))
+    )
+    base = _share(start.low).add(_share(end.low)).divide(2)
+    level = start.valley.add(end.valley).divide(2)
+    whole = weights.add(last.multiply(end.value)).subtract(first.multiply(start.value))
+    below = base.multiply(end.day.subtract(start.day)).add(last.subtract(first).multiply(level))
+    sums = {"SOSD": first, "EOSD": last, "SPROD": whole.subtract(below), "TPROD": whole}
     days = _column(steps.days)
-    ends = everywhere(_column(steps.days))
-    base = ends.eq(start.valley_day).add(ends.eq(end.valley_day)).divide(2)
-    above = weights.subtract(base.multiply(end.day.subtract(start.day)))
-    return {
-        "SOSD_SE": _nearest(spread, start.day).divide(start.slope.abs()),
-        "EOSD_SE": _nearest(spread, end.day).divide(end.slope.abs()),
-        "MAXV_SE": spread.at(peak_day),
-        "SPROD_SE": errors.of_sum(days, above).sqrt(),
-        "TPROD_SE": errors.of_sum(days, weights).sqrt(),
-    }
+    found = {f"{name}_SE": errors.of_sum(days, w).sqrt() for name, w in sums.items()}
+    return {**found, "MAXV_SE": Steps(errors.variance, steps.days).at(peak_day).sqrt()}
 
 
-def _nearest(steps: Steps, day: ee.Image) -> ee.Image:
-    """Return the value at the step nearest to a day."""
-    first = steps.days[0]
-    return steps.at(day.subtract(first).divide(STEP).round().multiply(STEP).add(first))
+def _movement(steps: Steps, flank: Flank, peak_day: ee.Image, share: float) -> ee.Image:
+    """Return by how much a flank's day moves for each step's value that rises by 1, in days."""
+    threshold = _share(flank.low).multiply(1 - share)
+    threshold = threshold.add(steps.column.eq(peak_day).multiply(share))
+    here = steps.column.subtract(flank.day).abs().divide(-STEP).add(1).max(0)
+    return threshold.subtract(here).divide(flank.slope)
+
+
+def _share(where: ee.Image) -> ee.Image:
+    return where.divide(total(where))
 
 
 def _quality(
@@ -329,6 +404,12 @@ def _quality(
     code = known[0].multiply(4).add(known[1].multiply(2)).add(known[2])
     codes = {up * 4 + top * 2 + down: flag for (up, top, down), flag in QUALITY.items()}
     return code.remap(list(codes), list(codes.values()))
+
+
+def scaled(found: ee.Image, factor: float) -> ee.Image:
+    """Return `seasons` of a curve that is so many times as high: thresholds stay what they were."""
+    names = [f"{name}_{number}" for name in VALUES for number in SEASONS]
+    return found.addBands(found.select(names).multiply(factor), None, True)
 
 
 def yydoy(day: ee.Image, year: int) -> ee.Image:

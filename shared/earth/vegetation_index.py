@@ -1,29 +1,8 @@
-"""Vegetation indices of an image, each declared by its formula."""
-
-from dataclasses import dataclass
-from typing import Final
+"""Vegetation indices of an image."""
 
 import ee
 
-
-@dataclass(frozen=True)
-class VegetationIndex:
-    """An index without unit: an expression of TOA reflectances by Sentinel-2's band names."""
-
-    name: str
-    formula: str
-    bands: tuple[str, ...]
-
-
-NDVI: Final = VegetationIndex("NDVI", "(b('B8') - b('B4')) / (b('B8') + b('B4'))", ("B8", "B4"))
-#: Jiang et al. 2008, doi 10.1016/j.rse.2008.06.006.
-EVI2: Final = VegetationIndex(
-    "EVI2", "2.5 * (b('B8') - b('B4')) / (b('B8') + 2.4 * b('B4') + 1)", ("B8", "B4")
-)
-#: Difference vegetation index, which PPI is a function of (Jin and Eklundh 2014,
-#: doi 10.1016/j.rse.2014.07.010): like PPI it does not saturate over dense canopies.
-DVI: Final = VegetationIndex("DVI", "b('B8') - b('B4')", ("B8", "B4"))
-INDICES: Final = {index.name: index for index in (NDVI, EVI2, DVI)}
+from shared.domain.indices import NDVI, VegetationIndex
 
 
 def vegetation_index(reflectance: ee.Image, index: VegetationIndex = NDVI) -> ee.Image:

@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 
 from cli import stacks
 from cli.main import app
+from shared.adapters.earth_engine_assets import EarthEngineAssets
 from shared.adapters.embedded import Database, SqliteLedger
 from shared.adapters.embedded_assets import SqliteAssets
+from shared.errors import Unavailable
 
 from .conftest import MASKS, ROOT
 
@@ -20,8 +22,8 @@ FIRST, SECOND, THIRD = (f"2018030{day}T100541_T33TVL" for day in (1, 2, 3))
 
 
 @pytest.fixture
-def out(start_archive, tmp_path, monkeypatch):
-    """The folder of a run with three masks and an archive, whose stack is running already."""
+def archive(start_archive, monkeypatch):
+    """A run with three masks and an archive, whose stack is running already."""
     with start_archive() as archive:
         archive.register()
         archive.masks(3)
@@ -32,7 +34,13 @@ def out(start_archive, tmp_path, monkeypatch):
 
         monkeypatch.setattr(stacks, "start", running)
         monkeypatch.setattr("cli.archive.PAUSE", 0.05)
-        yield tmp_path
+        yield archive
+
+
+@pytest.fixture
+def out(archive, tmp_path):
+    """The run's folder."""
+    return tmp_path
 
 
 def verdure(out, *arguments):
@@ -97,6 +105,46 @@ def test_out_and_back_by_name(out, tmp_path):
         assert refused.exit_code == 2, refused.output
         assert words in " ".join(refused.output.split())
     assert content(out) == before
+
+
+class Silent(EarthEngineAssets):
+    """An Earth Engine that starts no copy."""
+
+    def start_copy(self, *_):
+        raise Unavailable("Earth Engine did not answer: 503")
+
+
+class Gone(Silent):
+    """An Earth Engine that does not say what there is either."""
+
+    def describe(self, collection):
+        raise Unavailable("Earth Engine did not answer: 502")
+
+
+def test_a_function_that_fails_each_time_ends_the_command_with_the_reason(
+    archive, out, monkeypatch
+):
+    monkeypatch.setattr(stacks, "_backoff", lambda *_: 0.0)
+    monkeypatch.setattr("cli.archive.FAILING", 0.2)
+    sound = archive.services.earth_assets
+    archive.use(earth_assets=Silent(archive.services.earth_engine))
+    failed = verdure(out, "archive", "run", FIRST)
+    assert failed.exit_code == 1
+    words = " ".join(failed.output.split())
+    assert f"{FIRST} stays CHOSEN: Earth Engine did not answer: 503; mend that" in words
+    archive.use(earth_assets=sound)
+    assert verdure(out, "archive", "run").exit_code == 0
+    assert listed(out)[FIRST]["state"] == "ARCHIVED"
+    archive.use(earth_assets=Gone(archive.services.earth_engine))
+    for _ in range(2):  # the letters of the first time do not count the second time
+        failed = verdure(out, "restore", FIRST)
+        assert failed.exit_code == 1
+        words = " ".join(failed.output.split())
+        assert "a message of restore-requested failed with each delivery: mend" in words
+        assert words.endswith("then give the command again")
+    archive.use(earth_assets=sound)
+    assert verdure(out, "restore", FIRST).exit_code == 0
+    assert listed(out)[FIRST]["state"] == "LIVE"
 
 
 def test_a_ledger_that_was_lost_is_made_anew_from_the_sidecars(out, start_archive, tmp_path):

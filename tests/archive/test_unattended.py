@@ -28,12 +28,11 @@ from .conftest import BUCKET, MASKS, configuration
     ],
 )
 def test_it_runs_to_the_end_within_the_quota(
-    tmp_path, monkeypatch, images, assets, factor, max_bytes
+    tmp_path, publish_models, monkeypatch, images, assets, factor, max_bytes
 ):
     begun = time.monotonic()
     scenes = write_metadata_only(tmp_path / "region", images)
-    bucket = tmp_path / "out" / "earth-engine" / "buckets" / BUCKET
-    bucket.mkdir(parents=True)
+    (publish_models(tmp_path / "out" / "earth-engine") / "buckets" / BUCKET).mkdir(parents=True)
     policy = ArchivePolicy(bucket=BUCKET, undo_hours=0, per_call=250)
     run = register(
         configuration(

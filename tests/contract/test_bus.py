@@ -63,9 +63,11 @@ def delivering(request, tmp_path, fresh_project):
 
 @pytest.fixture
 def receiver(delivering):
-    """The module that functions-framework loaded: it keeps what arrived."""
+    """The module that functions-framework loaded: it keeps what arrived, in this test."""
     module = sys.modules["main"]
     assert Path(module.__file__) == SOURCE
+    module.arrived.clear()
+    module.failures.clear()
     yield module
     importlib.invalidate_caches()
 

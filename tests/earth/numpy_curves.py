@@ -8,10 +8,10 @@ YEAR, MEAN, MARGIN, STEP, FREEDOM = 365.25, 0.4, 40, 12, 4
 #: noise, constant, trend, three harmonics, departures and their memory in days.
 PRIORS = (
     (0.001, 1, 1, (1, 1, 1), 0.0, 25),
-    (0.03, 0.5, 0.02, (0.3, 0.1, 0.05), 0.2, 25),
+    (0.045, 0.5, 0.02, (0.3, 0.2, 0.1), 0.2, 25),
     (0.04, 0.5, 0.02, (0.5, 0.07, 0.03), 0.2, 100),
     (0.1, 0.5, 0.05, (0.15, 0.02, 0.005), 0.05, 25),
-    (0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18, 25),
+    (0.065, 0.5, 0.03, (0.3, 0.1, 0.1), 0.18, 18),
 )
 WATCHFUL = (0.065, 0.5, 0.02, (0.15, 0.05, 0.02), 0.2, 25)
 WIDENING = 1.75
@@ -19,19 +19,26 @@ WIDENING = 1.75
 
 @dataclass
 class Fit:
-    """Coefficients (pixels, terms), their covariance, variance of an observation (pixels,)."""
+    """Coefficients (pixels, terms), their covariance, variance of an observation (pixels,).
+
+    `lowest` and `highest` (pixels,) are the curve's limits.
+    """
 
     first: float
     after: float
     coefficients: np.ndarray
     covariance: np.ndarray
     noise: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
 
     def at(self, days):
         """Return values and standard deviations of observations, (times, pixels)."""
         design = basis(days, self.first, self.after)
         variance = ((design @ self.covariance) * design).sum(axis=-1) + self.noise[:, None]
-        return (self.coefficients @ design.T + MEAN).T, np.sqrt(variance).T
+        free = (self.coefficients @ design.T + MEAN).T
+        values = np.clip(free, self.lowest, self.highest)
+        return values, np.sqrt(variance.T + (free - values) ** 2)
 
 
 def basis(days, first, after):
@@ -79,7 +86,13 @@ def fit(days, values, first, after, trust=1.0):
         between = apart[:, :, None] * apart[:, None, :]
         covariance = covariance + share[:, None, None] * (within + between)
         noise = noise + share * variance
-    return Fit(first, after, mean, covariance * WIDENING, noise)
+    low = values.T.min(axis=1, where=seen, initial=1)
+    high = values.T.max(axis=1, where=seen, initial=-1)
+    margin = np.maximum(0.5 * (high - low), 0.3)
+    known = seen.any(axis=1)
+    lowest = np.where(known, np.maximum(low - margin, -1), -1)
+    highest = np.where(known, np.minimum(high + margin, 1), 1)
+    return Fit(first, after, mean, covariance * WIDENING, noise, lowest, highest)
 
 
 def _posterior(prior, scale, gram, moment, square, count):

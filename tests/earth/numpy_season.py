@@ -16,26 +16,40 @@ def seasons(days, values, year):
     tops = [
         i
         for i in range(1, len(days) - 1)
-        if values[i - 1] <= values[i] > values[i + 1] and begin <= days[i] < end
+        if values[i - 1] <= values[i] > values[i + 1]
+        and begin <= days[i] < end
+        and begin <= days[_summit(values, i, separation)] < end
     ]
-    found = [_season(days, values, i, separation) for i in sorted(tops, key=lambda i: -values[i])]
-    if not found or found[0] is None:
+    tops.sort(key=lambda i: -values[i])
+    if not tops:
         return []
-    main = found[0]
-    others = [
-        top
-        for top in sorted(tops, key=lambda i: -values[i])
-        if not main["left"] <= days[top] <= main["right"]
-    ]
-    second = _season(days, values, others[0], separation) if others else None
-    return sorted([main] + ([second] if second else []), key=lambda one: one["MAXD"])
+    left, right = (side[1] for side in _sides(days, values, tops[0], separation))
+    others = [top for top in tops if not left <= days[top] <= right]
+    found = [_season(days, values, top, separation) for top in (tops[0], *others[:1])]
+    return sorted([one for one in found if one], key=lambda one: one["MAXD"])
+
+
+def _summit(values, top, separation):
+    """Climb to the highest value that no dip of `separation` lies before."""
+    for step in (-1, 1):
+        lowest, i = values[top], top
+        while 0 <= i < len(values) and values[top] - lowest < separation:
+            if values[i] > values[top]:
+                return _summit(values, i, separation)
+            lowest = min(lowest, values[i])
+            i += step
+    return top
+
+
+def _sides(days, values, top, separation):
+    left = _side(days[: top + 1][::-1], values[: top + 1][::-1], separation, 0.25)
+    return left, _side(days[top:], values[top:], separation, 0.15)
 
 
 def _season(days, values, top, separation):
-    left = _side(days[: top + 1][::-1], values[: top + 1][::-1], separation, 0.25)
-    right = _side(days[top:], values[top:], separation, 0.15)
+    left, right = _sides(days, values, top, separation)
     peak = values[top]
-    if left is None or right is None or peak - max(left[0], right[0]) < separation:
+    if peak - max(left[0], right[0]) < separation:
         return None
     base = (left[0] + right[0]) / 2
     start, end = left[2], right[2]
@@ -54,8 +68,6 @@ def _season(days, values, top, separation):
         "AMPL": peak - base,
         "SPROD": total - base * (end - start),
         "TPROD": total,
-        "left": left[1],
-        "right": right[1],
     }
 
 
@@ -69,8 +81,6 @@ def _side(days, values, separation, share):
             break
     own = values[:stop]
     rise = values[0] - own.min()
-    if rise <= 0:
-        return None
     valley = own[own <= own.min() + 0.1 * rise].mean()
     threshold = valley + share * (values[0] - valley)
     below = int(np.argmax(own < threshold))

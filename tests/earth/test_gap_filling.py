@@ -225,3 +225,17 @@ def test_harmonics_are_of_years_since_1970(series):
     angle = 2 * np.pi * day(date(2018, 4, 1)) / 365.25
     expected = [np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)]
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_a_line_through_few_dates_ends_near_them(tmp_path):
+    line = np.linspace(0.3, 0.8, 5)[:, None]
+    with served(tmp_path, DAYS[30:35], line) as few:
+        for preset in gap_filling.PRESETS:
+            curve = gap_filling.curve_of(few, PERIOD, preset)
+            found = gap_filling.regular_series(curve, gap_filling.regular_days(PERIOD, 50))
+            steps = len(PERIOD.every(50))
+            bands = [columns(found.select(name), name, steps) for name in ("value", "std")]
+            values, std = np.split(np.ravel(list(read(ee.Image.cat(*bands), 1).values())), 2)
+            assert values.min() == pytest.approx(0)  # 0.3 below the lowest
+            assert values.max() == pytest.approx(1)
+            assert preset == "original" or std[values.argmin()] > 0.3

@@ -9,9 +9,10 @@ import rasterio
 from affine import Affine
 
 from emulator import client, launch
+from shared.domain.indices import DVI, EVI2, INDICES, NDVI
 from shared.earth.curves import TRUST
 from shared.earth.index_series import index_series
-from shared.earth.vegetation_index import DVI, EVI2, INDICES, NDVI, vegetation_index
+from shared.earth.vegetation_index import vegetation_index
 
 from .season_series import CORNER, CRS, PIXEL, read
 

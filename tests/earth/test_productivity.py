@@ -1,5 +1,7 @@
 """Maps of the synthetic region against what its truth says of productivity."""
 
+from dataclasses import replace
+
 import ee
 import numpy as np
 import pytest
@@ -10,12 +12,15 @@ from cli.productivity import read_image
 from emulator import client, launch
 from emulator.scenes.sentinel2 import CRS
 from emulator.scenes.synthetic import ORIGIN, write_region
+from shared.domain import indices
 from shared.domain.classes import CLOUD
+from shared.domain.products import bands_of
 from shared.domain.runs import NDVI, SEASON, register
 from shared.earth.productivity import map_of
 from shared.earth.season import TOO_FEW
 
 SIDE = 24  # pixels that are compared
+GRID = Affine(10, 0, ORIGIN[0], 0, -10, ORIGIN[1])
 
 
 RUN = register(benchmark.configuration())
@@ -31,9 +36,9 @@ def region(_region_scenes, tmp_path_factory):
         yield folder
 
 
-def mapped(masks, kind=SEASON):
-    scenes = ee.ImageCollection(RUN.configuration.collection)
-    return map_of(kind, RUN, benchmark.YEAR, scenes, masks)
+def mapped(masks, kind=SEASON, run=RUN):
+    scenes = ee.ImageCollection(run.configuration.collection)
+    return map_of(kind, run, benchmark.YEAR, scenes, masks)
 
 
 def perfect():
@@ -62,6 +67,25 @@ def test_without_masks_it_is_not(scores):
     assert scores["none"]["TPROD_bias"] < -0.2
 
 
+def test_of_an_index_half_as_high_dates_are_the_same_and_values_half_as_high(region, monkeypatch):
+    formula = f"0.5 * ({indices.NDVI.formula})"
+    half = indices.VegetationIndex("HALF", formula, indices.NDVI.bands, amplitude=0.5)
+    monkeypatch.setitem(indices.INDICES, "HALF", half)
+    wanted = replace(RUN.configuration.products, index="HALF")
+    run = register(replace(RUN.configuration, products=wanted))
+    for kind in (SEASON, NDVI):
+        whole, halved = (
+            read_image(mapped(perfect(), kind, x), x, kind, benchmark.YEAR, GRID, CRS, (6, 6))
+            for x in (RUN, run)
+        )
+        bands = bands_of(run, kind, benchmark.YEAR)
+        assert any(np.isfinite(halved[band.name]).any() for band in bands if "HALF" in band.unit)
+        for band in bands:
+            expected = whole[band.name.replace("HALF", "NDVI")]
+            factor, rounded = (0.5, band.scale) if "HALF" in band.unit else (1, 0)
+            np.testing.assert_allclose(halved[band.name], expected * factor, atol=rounded)
+
+
 CLOUDED = {"one image": lambda masks: masks.limit(1), "all masked": lambda masks: masks.map(cloudy)}
 
 
@@ -72,9 +96,8 @@ def cloudy(mask):
 @pytest.mark.parametrize("name", CLOUDED)
 def test_with_too_few_observations_there_are_flags_and_no_numbers(name, region):
     masks = CLOUDED[name](perfect().map(benchmark.everything))
-    grid = Affine(10, 0, ORIGIN[0], 0, -10, ORIGIN[1])
     season, steps = (
-        read_image(mapped(masks, kind), RUN, kind, benchmark.YEAR, grid, CRS, (4, 4))
+        read_image(mapped(masks, kind), RUN, kind, benchmark.YEAR, GRID, CRS, (4, 4))
         for kind in (SEASON, NDVI)
     )
     assert (season.pop("QFLAG_1") == TOO_FEW).all()

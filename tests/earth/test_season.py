@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from shared.earth import gap_filling, season
-from shared.earth.curves import Period, everywhere
-from shared.earth.season import ERRORS, NO_SEASON, PARAMETERS, TOO_FEW, Steps
+from shared.earth.curves import Period, everywhere, total
+from shared.earth.season import ERRORS, NO_SEASON, PARAMETERS, TOO_FEW, Errors, Steps
 
 from . import numpy_season
 from .season_series import CORNER, CRS, PIXEL, day, double_logistic, read, served
@@ -31,6 +31,14 @@ def every_year(days, start, end, **shape):
     ) + shape.get("low", 0.15)
 
 
+def bump(days, middle):
+    """Return a peak of some weeks, and a lower one 24 days off, nearer to the middle of 2018."""
+    return sum(
+        height * np.exp(-(((days - NEW_YEAR - at) / 9) ** 2))
+        for at, height in ((middle, 0.1), (24 * np.sign(182 - middle) + middle, 0.07))
+    )
+
+
 #: Functions of days, and how many seasons of 2018 they have.
 CURVES = {
     "one": (lambda d: one(d), 1),
@@ -43,10 +51,18 @@ CURVES = {
     "bare": (lambda d: 0 * d + 0.1, 0),
     "rising": (lambda d: 0.1 + (d - d[0]) * 0.001, 0),
     "peak the year before": (lambda d: one(d, -150, -30), 0),
+    "peak at the end of the year before": (lambda d: one(d, -60, 70) + bump(d, -12), 0),
+    "peak at New Year": (lambda d: one(d, -60, 70) + bump(d, 12), 1),
+    "peak at the next New Year": (lambda d: one(d, 300, 430) + bump(d, 377), 0),
+    "the highest has one side": (lambda d: one(d, -900, 40) + bump(d, 8) / 2 + one(d, high=0.5), 1),
     "unequal minima": (lambda d: one(d) + 0.15 / (1 + np.exp(-(d - NEW_YEAR - 190) / 20)), 1),
     "a dip": (lambda d: one(d) - 0.08 * np.exp(-(((d - NEW_YEAR - 200) / 12) ** 2)), 1),
 }
 NAMES = list(CURVES)
+#: Standard deviation of the exact curves; and of what lies in a gap around a day of the year.
+SPREAD, WIDE, GAP = 0.01, 0.2, 345
+#: What departs from the curve "repeated" there.
+GAPS = {"a valley in a gap": -0.1, "a peak in a gap": 0.19}
 #: Noisy seasons: which share of observations is missing, and the season's place.
 MISSING = (0.0, 0.3, 0.4)
 REPEATS = 12
@@ -63,12 +79,24 @@ def noisy(days, years=(0,)):
     )
 
 
-def column_of_curves():
-    """Return an image whose n-th pixel has the values of the n-th curve (steps × 1)."""
-    table = np.stack([curve(GRID) for curve, _ in CURVES.values()], axis=1)
+def exact_curves():
+    """Return an image whose n-th pixel has the n-th curve's values (steps × 1), and their errors.
+
+    All curves have an error of SPREAD, independent of the others; gaps have WIDE.
+    """
+    middle = NEW_YEAR + GAP
+    shape = np.exp(-(((GRID - middle) / 12) ** 2))
+    gaps = [CURVES["repeated"][0](GRID) + height * shape for height in GAPS.values()]
+    table = np.stack([*(curve(GRID) for curve, _ in CURVES.values()), *gaps], axis=1)
+    spread = np.full(table.shape, SPREAD)
+    spread[np.abs(GRID - middle) < 30, len(CURVES) :] = WIDE
     grid = [PIXEL, 0, CORNER[0], 0, -PIXEL, CORNER[1]]
     pixel = ee.Image.pixelCoordinates(ee.Projection(CRS, grid)).select("x").floor()
-    return everywhere(ee.Array(table.tolist())).arraySlice(1, pixel, pixel.add(1))
+    values, variance = (
+        everywhere(ee.Array(columns.tolist())).arraySlice(1, pixel, pixel.add(1))
+        for columns in (table, spread**2)
+    )
+    return values, Errors(variance, lambda _, weights: total(weights.pow(2).multiply(variance)))
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +115,10 @@ def seasons(tmp_path_factory):
     few[[20, 60]] = 0.5
     values = np.concatenate([*parts, few], axis=1)
     with served(tmp_path_factory.mktemp("seasons"), days, values) as series:
-        found = read(season.seasons_of(Steps(column_of_curves(), tuple(GRID)), YEAR), len(CURVES))
-        exact = {n: {k: v[i] for k, v in found.items()} for i, n in enumerate(CURVES)}
+        curves, errors = exact_curves()
+        given = season.seasons_of(Steps(curves, tuple(GRID)), YEAR, None, errors)
+        found = read(given, len(CURVES) + len(GAPS))
+        exact = {n: {k: v[i] for k, v in found.items()} for i, n in enumerate([*CURVES, *GAPS])}
         found = {}
         for preset in gap_filling.PRESETS:
             curve = gap_filling.curve_of(series, PERIOD, preset)
@@ -110,7 +140,6 @@ def test_parameters_are_what_a_walk_finds(name, seasons):
             else:
                 np.testing.assert_allclose(value, expected[number - 1][parameter], atol=1e-4)
     assert found["QFLAG_1"] == (10 if count else NO_SEASON)
-    assert np.isnan(found["SOSD_SE_1"])
 
 
 def reference(fine, base=0.15):
@@ -160,6 +189,31 @@ def test_the_originals_harmonics_find_seasons_that_are_alike_every_year(seasons)
     )
     assert np.abs(found - expected)[:, :2].mean(axis=0).max() <= 5
     assert np.abs((found / expected)[:, 2:].mean(axis=0) - 1).max() <= 0.03
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CURVES[name][1]])
+def test_standard_errors_are_those_of_small_changes(name, seasons):
+    """Of each step's value; the numpy walk says what they do to dates and integrals."""
+    curve = CURVES[name][0](GRID)
+    changed = [
+        [numpy_season.seasons(GRID, curve + sign * 1e-7 * at, YEAR)[0] for sign in (1, -1)]
+        for at in np.eye(len(GRID))
+    ]
+    for parameter in ("SOSD", "EOSD", "MAXV", "SPROD", "TPROD"):
+        slopes = [(more[parameter] - less[parameter]) / 2e-7 for more, less in changed]
+        expected = SPREAD * np.sqrt(np.square(slopes).sum())
+        found = seasons[0][name][f"{parameter}_SE_1"]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, err_msg=parameter)
+
+
+def test_what_lies_in_a_gap_is_neither_valley_nor_season(seasons):
+    seen = seasons[0]["repeated"]
+    for name in GAPS:
+        found = seasons[0][name]
+        assert np.isnan(found["SOSD_2"]), name
+        for parameter, tolerance in (("SOSD", 0.1), ("EOSD", 5), ("MINV", 0.02), ("SPROD", 3)):
+            difference = found[f"{parameter}_1"] - seen[f"{parameter}_1"]
+            assert abs(difference) <= tolerance, (name, parameter)
 
 
 def test_pixel_with_two_observations_has_no_season(seasons):

@@ -6,6 +6,9 @@ import pystac
 import pytest
 import rasterio
 from PIL import Image
+from rasterio.warp import transform
+
+from emulator.scenes.sentinel2 import BANDS
 
 from .conftest import REAL_SCENES, needs_real_scenes, verdure
 
@@ -111,6 +114,25 @@ def test_the_series_of_a_place_is_drawn_with_what_was_rejected(real):
     assert all(0.5 < row["ndvi"] < 0.9 for row in found["curve"])
     with Image.open(out / "series.png") as picture:
         assert len(picture.convert("RGB").getcolors()) > 5
+
+
+@needs_real_scenes
+def test_another_index_of_a_place_is_that_of_its_reflectance(real):
+    _, out = real
+    place = (14.5578, 45.8705)
+    where = ("series", *place, "--out", out, "--scenes", REAL_SCENES, "--index", "EVI2", "--json")
+    ended = verdure(*where, "--csv", out / "evi2.csv")
+    assert ended.code == 0, ended.err
+    assert (out / "evi2.csv").read_text().startswith("kind,time,evi2,std\n")
+    observed = json.loads(ended.out)["observed"]
+    assert len(observed) == 3
+    for row in observed:
+        [path] = REAL_SCENES.glob(f"{row['time'][:10].replace('-', '')}*.tif")
+        with rasterio.open(path) as scene:
+            [x], [y] = transform("EPSG:4326", scene.crs, *([degrees] for degrees in place))
+            [numbers] = scene.sample([(x, y)])
+            red, near = (numbers[list(BANDS).index(name)] / 10_000 for name in ("B4", "B8"))
+        assert row["evi2"] == pytest.approx(2.5 * (near - red) / (near + 2.4 * red + 1), abs=1e-9)
 
 
 @needs_real_scenes

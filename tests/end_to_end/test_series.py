@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from cli.series import read_series
 from shared.earth.season import ERRORS, PARAMETERS
 
 DAYS = np.datetime64("2018-01-03") + np.arange(0, 400, 8)
@@ -89,14 +90,51 @@ def test_a_single_image_is_returned_as_it_is(tmp_path):
         assert (file["filled"][seen] == first["ndvi"][seen]).all()
 
 
+def test_more_dates_than_one_request_has_bands(tmp_path):
+    times = np.datetime64("2016-01-01") + np.arange(0, 3 * 366, 4)
+    wave = 0.5 + 0.2 * np.cos(
+        2 * np.pi * (times - np.datetime64("1970-01-01")).astype(float) / 365.25
+    )
+    ndvi = wave[:, None, None]
+    write(tmp_path / "in.npz", ndvi=ndvi, cloud=np.zeros(ndvi.shape, bool), timestamps=times)
+    result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    assert result.exit_code == 0, result.output
+    assert "times: 275, 2016-01-01 to 2019-01-01; observed: 100%" in result.output
+    with np.load(tmp_path / "out.npz") as file:
+        np.testing.assert_array_equal(file["filled"], ndvi)
+        steps = file["regular_timestamps"].astype("datetime64[D]") - np.datetime64("1970-01-01")
+        expected = 0.5 + 0.2 * np.cos(2 * np.pi * steps.astype(float) / 365.25)
+        np.testing.assert_allclose(file["regular"][:, 0, 0], expected, atol=1e-6)
+        assert (file["QFLAG"][file["season_year"] == 2017, 0, 0] == [10, 1]).all()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda day: day.strftime("%Y%m%d"),
+        lambda day: day.strftime("%Y-%m-%dT02:00:00+02:00"),
+        lambda day: day.strftime("%Y-%m-%dT00:00:00Z").encode(),
+    ],
+)
+def test_times_are_taken_as_iso_8601_writes_them(written, tmp_path):
+    write(tmp_path / "in.npz", timestamps=np.array([written(day) for day in DAYS.tolist()]))
+    assert (read_series(tmp_path / "in.npz").times == DAYS).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"cloud": None}, "array 'cloud' is missing"),
         ({"ndvi": np.zeros((3, 4))}, "expected floats (times, rows, columns)"),
         ({"cloud": np.zeros((2, 2, 3))}, "cloud has the shape (2, 2, 3)"),
-        ({"timestamps": np.array(["the first"])}, "expected ISO 8601"),
-        ({"timestamps": np.array(["2018-01-01"])}, "1 timestamps, expected 50"),
+        ({"timestamps": np.full(len(DAYS), "the first")}, "expected ISO 8601"),
+        ({"timestamps": np.array(["2018-01-01"])}, "shape (1,), expected (50,)"),
+        ({"timestamps": DAYS.astype("int64")}, "they are int64; expected ISO 8601"),
+        ({"timestamps": np.array([*DAYS[1:], "NaT"], "datetime64")}, "a time is missing"),
+        ({"timestamps": np.array([*DAYS[1:], "1520-01-01"], "datetime64")}, "from 1520-01-01 to"),
+        ({"ndvi": np.full(SHAPE, 4200.0)}, "ndvi is 4200 to 4200 where it is clear"),
+        ({"cloud": np.full(SHAPE, 0.35)}, "cloud is float64, as 0.35; expected"),
+        ({"cloud": np.full(SHAPE, "False")}, "as False; expected"),
     ],
 )
 def test_wrong_input_is_explained(changes, sentence, tmp_path):
@@ -114,6 +152,10 @@ def test_what_is_no_file_or_preset_is_explained(tmp_path):
     assert "cannot be read" in result.output
     result = call("--npz", tmp_path / "in.npz", "--out", tmp_path / "o", "--preset", "best")
     assert "expected original or default" in " ".join(result.output.split())
+    for out in ((), ("--out", tmp_path)):
+        result = call("--npz", tmp_path / "in.npz", *out)
+        assert result.exit_code == 2
+        assert "needs --out FILE" in result.output
     result = call("--npz", tmp_path / "in.npz", "--csv", tmp_path / "o.csv")
     assert result.exit_code == 2
     assert "--csv is of a place" in result.output

@@ -68,9 +68,13 @@ class Pipeline(stacks.EmbeddedStack):
     def exports(self, run="demo"):
         return self.services.ledger.exports(run)
 
+    def tasks(self):
+        """All tasks of Earth Engine that carry an export id, newest first."""
+        return [task for page in self.services.earth_engine.tasks() for task in page]
+
     def wait_for_tasks(self):
         """Wait until Earth Engine has run every task."""
-        while any(task.ended is None for task in self.services.earth_engine.tasks()):
+        while any(task.ended is None for task in self.tasks()):
             pass
 
 

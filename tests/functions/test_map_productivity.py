@@ -101,7 +101,7 @@ def test_messages_that_come_twice_and_in_any_order_make_one_map(pipeline):
     finish(pipeline, random.Random(0))
     pipeline.tick("find_images")
     finish(pipeline, random.Random(1))
-    tasks = [x for x in pipeline.services.earth_engine.tasks() if x.export_id[:4] != "mask"]
+    tasks = [x for x in pipeline.tasks() if x.export_id[:4] != "mask"]
     assert len(tasks) == 1
     assert len(maps(pipeline)) == 1
     late = SeasonReady(maps(pipeline)[0].run_id, tasks[0].export_id, "33TTJ_2018", 1)
@@ -187,6 +187,21 @@ def test_the_ceiling_holds_for_masks_and_maps_together(pipeline):
     assert {x.state for x in maps(pipeline)} == {State.SUCCEEDED}
     assert len(maps(pipeline)) == 2
     assert pipeline.statistics()["peak_queued_tasks"] == 1
+
+
+def test_a_map_is_of_the_ground_where_that_is_asked_for(start_pipeline, scenes, tmp_path):
+    ground = tmp_path / "ground"
+    ground.mkdir()
+    content = json.loads((scenes / "scenes.json").read_text())
+    content["collection"] = "COPERNICUS/S2_SR_HARMONIZED"
+    (ground / "scenes.json").write_text(json.dumps(content))
+    products = ProductParameters(collection=content["collection"])
+    with start_pipeline("--scenes", str(ground)) as pipeline:
+        pipeline.start(**{**SHORT, "products": products})
+        pipeline.tick("find_images")
+        finish(pipeline)
+        assert standing(pipeline).state is State.SUCCEEDED
+        assert properties()["source"] == "COPERNICUS/S2_SR_HARMONIZED"
 
 
 def test_without_any_mask_the_map_is_skipped_and_says_why(pipeline):

@@ -9,6 +9,7 @@ import pytest
 from cli import stacks
 from cli.drive import drive
 from emulator.scenes.synthetic import write_metadata_only
+from shared.adapters import earth_engine
 from shared.domain import exports
 from shared.domain.exports import State
 from shared.domain.runs import register
@@ -126,6 +127,51 @@ def test_a_task_whose_starter_crashed_is_adopted(start_pipeline):
         pipeline.tick("watch_exports")
         record = pipeline.services.ledger.get([message.export_id])[message.export_id]
         assert (record.state, record.operation) == (State.STARTED, operation)
+
+
+def pages_of(pipeline, function):
+    """Tick a function; return what it counted and how many pages of tasks it asked for."""
+    before = pipeline.statistics()["requests_by_method"].get("operations.list", 0)
+    counts = pipeline.tick(function)
+    return counts, pipeline.statistics()["requests_by_method"].get("operations.list", 0) - before
+
+
+def test_a_tick_reads_no_pages_of_tasks_that_ended_long_ago(pipeline, monkeypatch):
+    monkeypatch.setattr(earth_engine, "TASKS_PAGE", 4)
+    pipeline.start(**few(3))
+    pipeline.tick("find_images")
+    ended = 0
+    while ended < IMAGES:
+        pipeline.deliver()
+        pipeline.wait_for_tasks()
+        counts, pages = pages_of(pipeline, "watch_exports")
+        assert pages == (counts["ended"] > 0)
+        ended += counts["ended"]
+        pipeline.deliver()
+        pipeline.tick("find_images")
+    assert pipeline.services.ledger.count_by_state("demo") == {"SUCCEEDED": IMAGES}
+
+
+def test_a_crashed_starters_task_is_found_behind_any_number_of_newer_ones(pipeline, monkeypatch):
+    monkeypatch.setattr(earth_engine, "TASKS_PAGE", IMAGES - 1)
+    run = pipeline.start()
+    pipeline.tick("find_images")
+    first, *others = pipeline.taken()
+    message = decode(ImageFound, first.data)
+    claimed = pipeline.services.ledger.change(
+        message.export_id, lambda x: exports.claim(x, 1, "1", pipeline.services.now())
+    )
+    pipeline.services.earth_engine.start_mask(run, claimed)
+    for delivery in others:
+        pipeline.post("mask_image", delivery.data, delivery.message_id)
+    pipeline.wait_for_tasks()
+    assert pages_of(pipeline, "watch_exports") == ({"ended": IMAGES - 1, "released": 0}, 1)
+    pipeline.deliver()
+    assert pages_of(pipeline, "watch_exports") == ({"ended": 0, "released": 0}, 1)
+    later(pipeline, hours=1, seconds=1)
+    assert pages_of(pipeline, "watch_exports") == ({"ended": 1, "released": 0}, 2)
+    pipeline.deliver()
+    assert pipeline.services.ledger.count_by_state("demo") == {"SUCCEEDED": IMAGES}
 
 
 def test_an_ended_task_whose_starter_crashed_is_recorded(pipeline):

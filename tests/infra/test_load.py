@@ -99,7 +99,7 @@ FEW = Load(
     images=4,
     slots=4,
     kill_every=2,
-    schedule={"find_images": 60, "watch_exports": 2},
+    schedule={"find_images": 60, "watch_exports": 1},
     retry_seconds=(1, 3),
     ack_seconds=30,
     patience=120,
@@ -229,7 +229,7 @@ def until(condition, deployment, seconds):
             if time.monotonic() >= due[function]:
                 due[function] = time.monotonic() + period
                 deployment.tick(function)
-        time.sleep(0.5)
+        time.sleep(0.1)
 
 
 def poison(deployment):

@@ -6,7 +6,15 @@ import pytest
 from shared.config import parse_run
 from shared.domain import products
 from shared.domain.exports import State
-from shared.domain.runs import GPP, NDVI, SEASON, ProductParameters, RunConfiguration, register
+from shared.domain.runs import (
+    GPP,
+    MAPS,
+    NDVI,
+    SEASON,
+    ProductParameters,
+    RunConfiguration,
+    register,
+)
 from shared.errors import InvalidConfiguration
 
 from .test_exports import FOUND
@@ -63,8 +71,11 @@ def test_the_same_masks_make_the_same_map_and_another_mask_another():
     assert one == again
     more = only(products.wanted(run(), masks("SUCCEEDED", "SUCCEEDED"), NOW))
     other = only(products.wanted(run(cloud_below=30), masks("SUCCEEDED"), NOW))
+    ground = only(
+        products.wanted(run(collection="COPERNICUS/S2_SR_HARMONIZED"), masks("SUCCEEDED"), NOW)
+    )
     early = only(products.wanted(run(), masks("SUCCEEDED"), datetime(2018, 7, 1, tzinfo=UTC)))
-    assert len({x.export_id for x in (one, more, other, early)}) == 4
+    assert len({x.export_id for x in (one, more, other, ground, early)}) == 5
     assert early.in_season
 
 
@@ -89,6 +100,19 @@ def test_every_band_has_a_type_and_a_name_of_its_own(kind):
     assert all(band.data_type in products.RANGES and band.scale > 0 for band in bands)
 
 
+def test_the_index_names_bands_and_units_and_makes_other_maps_but_not_of_carbon():
+    season, steps, carbon = (products.bands_of(run(index="EVI2"), x, 2018) for x in MAPS)
+    assert {x.unit for x in season} == {"", "YYDOY", "day", "EVI2", "EVI2/day", "EVI2 day"}
+    assert {x.name[:5] for x in steps} == {"COUNT", "EVI2_", "STD_2"}
+    assert {x.unit for x in steps} == {"", "EVI2"}
+    assert carbon == products.bands_of(run(), GPP, 2018)
+    one, other = (
+        [x.export_id for x in products.wanted(run(index=index, maps=MAPS), masks("SUCCEEDED"), NOW)]
+        for index in ("NDVI", "EVI2")
+    )
+    assert [a == b for a, b in zip(one, other, strict=True)] == [False, False, True]
+
+
 def test_the_steps_are_the_years_and_the_periods():
     days = products.steps(run(step=10), 2018)
     assert days[0] == date(2018, 1, 31), "30 days before the start"
@@ -101,6 +125,8 @@ def test_the_steps_are_the_years_and_the_periods():
         ({"maps": ["seasons"]}, "products.maps is ['seasons'], expected one or more of season"),
         ({"maps": []}, "products.maps is []"),
         ({"preset": "best"}, "products.preset is 'best', expected default or original"),
+        ({"collection": "S2 SR"}, "products.collection is 'S2 SR', expected none or an id"),
+        ({"index": "evi"}, "products.index is 'evi', expected one of NDVI, EVI2, DVI"),
         ({"scale": 5}, "products.scale is 5"),
         ({"step": 0}, "products.step is 0"),
         ({"cloud_below": 0}, "products.cloud_below is 0"),
