@@ -107,12 +107,13 @@ def _ordered(path: Path) -> tuple[Series, Array]:
 
 def _arrays(path: Path) -> dict[str, Array]:
     """Return ndvi with NaN in its gaps, and timestamps, or say all that is wrong."""
+    wanted = ("ndvi", "cloud", "timestamps")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in wanted if name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, TypeError) as problem:
-        raise InvalidConfiguration([f"{path} cannot be read as .npz: {problem}"]) from None
-    wanted = ("ndvi", "cloud", "timestamps")
+        what = ".npz of numbers, texts or datetime64"
+        raise InvalidConfiguration([f"{path} cannot be read as {what}: {problem}"]) from None
     if missing := [name for name in wanted if name not in arrays]:
         raise InvalidConfiguration([f"{path}: array {name!r} is missing" for name in missing])
     ndvi, cloud, stamps = (arrays[name] for name in wanted)

@@ -81,6 +81,8 @@ def _side(days, values, separation, share):
             break
     own = values[:stop]
     rise = values[0] - own.min()
+    if rise <= 0:  # no side: the peak is no season's
+        return values[0], days[0], days[0], values[0], 0.0
     valley = own[own <= own.min() + 0.1 * rise].mean()
     threshold = valley + share * (values[0] - valley)
     below = int(np.argmax(own < threshold))

@@ -133,6 +133,10 @@ def test_times_are_taken_as_iso_8601_writes_them(written, tmp_path):
         ({"timestamps": np.array([*DAYS[1:], "NaT"], "datetime64")}, "a time is missing"),
         ({"timestamps": np.array([*DAYS[1:], "1520-01-01"], "datetime64")}, "from 1520-01-01 to"),
         ({"ndvi": np.full(SHAPE, 4200.0)}, "ndvi is 4200 to 4200 where it is clear"),
+        (
+            {"timestamps": np.array(DAYS.tolist(), object)},
+            "cannot be read as .npz of numbers, texts",
+        ),
         ({"cloud": np.full(SHAPE, 0.35)}, "cloud is float64, as 0.35; expected"),
         ({"cloud": np.full(SHAPE, "False")}, "as False; expected"),
     ],
