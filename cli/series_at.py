@@ -230,9 +230,10 @@ def draw(place: Place, period: Period, title: str, path: Path) -> None:
     lower = [chart.point(day, value - BAND * std) for day, value, std in place.curve]
     if len(place.curve) > 1:
         pen.polygon([*upper, *reversed(lower)], COLOURS["band"])
+    chart.draw_axes(pen, place.index)
+    if len(place.curve) > 1:
         line = [chart.point(day, value) for day, value, _ in place.curve]
         pen.line(line, COLOURS["curve"], width=2)
-    chart.draw_axes(pen, place.index)
     for name, rows in (("rejected", place.rejected), ("observed", place.observed)):
         for time, value in rows:
             _dot(pen, *chart.point(time, value), name)

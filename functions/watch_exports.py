@@ -48,7 +48,9 @@ def _tasks_of(records: list[Export], services: Services) -> Attempts:
     """List tasks until those of the records are among them, so not those of long ago.
 
     A claim may have none: its starter is at work, or crashed. If there is one it is on the first
-    page, being new; before a claim is given up as lost, all pages are read.
+    page, being new; before a claim is given up as lost, all pages are read. Newest first is how
+    Earth Engine lists, not what it promises: in another order it takes more pages, and no less is
+    found.
     """
     tasks: dict[tuple[str, int], Task] = {}
     if not records:

@@ -314,7 +314,7 @@ def _export_request(run: Run, export: Export) -> dict[str, Any]:
     mask = (
         mask_of(image, run.configuration, _model(run, export.model), export.inputs)
         .copyProperties(image, ["system:time_start", "system:time_end", *KEPT_PROPERTIES])
-        .set(provenance)
+        .set(ee.Dictionary(provenance))
     )
     task = ee.batch.Export.image.toAsset(
         image=ee.Image(mask),
@@ -358,7 +358,7 @@ def _map_export(run: Run, export: Export, masks: Any) -> ee.batch.Task:
     # Dates and flags have no mean.
     whole = [x.name for x in products.bands_of(run, export.kind, year) if x.unit in ("", "YYDOY")]
     return ee.batch.Export.image.toAsset(
-        image=image.set(provenance),
+        image=image.set(ee.Dictionary(provenance)),
         assetId=run.place_of(export),
         pyramidingPolicy={".default": "mean", **dict.fromkeys(whole, "mode")},
         region=json.loads(export.footprint)["coordinates"],

@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class VegetationIndex:
-    """An index without unit: an expression of TOA reflectances by Sentinel-2's band names.
+    """An index without unit: an expression of reflectances by Sentinel-2's band names.
 
     `amplitude` is how far it moves in a year to how far NDVI does: the median over the pixels of
     the synthetic regions (seeds 0, 1, 3 and 5) whose NDVI moves by more than 0.2. What fills gaps

@@ -12,7 +12,7 @@ from shared.domain.outputs import STAC_EXTENSIONS, STAC_VERSION, bounding_box, r
 from shared.domain.runs import CODE_VERSION, GPP, NDVI, SEASON, Run
 
 #: Bumped with every change that alters a map's pixels; part of every map's export id.
-ALGORITHM: Final = "productivity-3"
+ALGORITHM: Final = "productivity-2"
 RASTER_EXTENSION: Final = "https://stac-extensions.github.io/raster/v1.1.0/schema.json"
 #: Values as HR-VPP stores indices; integrals to 0.02 stay within 16 bits for two years of NDVI 1.
 INDEX_SCALE, SLOPE_SCALE, SUM_SCALE, DAY_SCALE, GPP_SCALE = 1e-4, 1e-5, 0.02, 0.01, 0.1

@@ -142,7 +142,7 @@ class RunConfiguration:
 
     @property
     def index_collection(self) -> str:
-        """The images that maps take NDVI from."""
+        """The images that maps take their index from."""
         return (self.products and self.products.collection) or self.collection
 
     @property

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import ee
 
-from shared.domain.classes import CLOUD, SHADOW, SNOW, THIN
+from shared.domain.classes import CLEAR, CLOUD, SHADOW, SNOW, THIN
 from shared.domain.runs import MaskParameters, RunConfiguration
 from shared.earth.background import background_images, median
 from shared.earth.decision_trees import TREE2, TREE3, decision_tree
 from shared.earth.features import ALL_BANDS, COMPARED, feature_image
 from shared.earth.original_mask import original_mask
 from shared.earth.reference_masks import BLIND_TO_SHADOW, CLOUDY_FROM, reference_bands
-from shared.earth.shadows import COARSE, SEEN, UNSEEN, shading_clouds
+from shared.earth.shadows import COARSE, NONE, SEEN, UNSEEN, shading_clouds
 from shared.models import CloudModel, OriginalModel
 
 #: Sentinel-2 digital numbers per unit of reflectance (Earth Engine catalogue).
@@ -70,22 +70,28 @@ def cloud_mask(
     background = None if scenes is None else background_of(image, scenes, parameters)
     features = feature_image(reflectance, model.bands, background)
     shares = _shares(features, used)
-    around = _averaged(shares, NEIGHBOURHOOD)
+    around = _averaged(shares, NEIGHBOURHOOD).rename(shares.bandNames())
     probability = _calibrated(_in_surroundings(around, image), model)
     flagged = probability.gte(model.cutoffs["cloud"])
-    shading = shading_clouds(_throwing(shares, model), image)
+    shading = shading_clouds(_throwing(shares, model), image, dated=scenes is not None)
     classes = _classes(around, flagged, shading, model)
     votes = [flagged, *_other_votes(reflectance, features, model, parameters)]
-    agreeing = [vote.eq(flagged) for vote in votes]
+    agreeing = [ee.Image.cat(votes).eq(flagged)]
     references = reference_bands(image, inputs) if inputs else None
     if references is not None:
         agreeing += _agreeing_references(references, inputs, flagged, classes)
-    mask = ee.Image.cat(
-        probability.multiply(100).round().toByte().rename("cloud_probability"),
-        classes,
-        _agreement(agreeing),
-    ).updateMask(features.mask().reduce(ee.Reducer.min()))
-    return mask.set(_provenance(image, scenes, parameters, references, inputs))
+    agreement = ee.Image.cat(agreeing).reduce(ee.Reducer.mean())
+    mask = (
+        ee.Image.cat(probability.multiply(100), classes, agreement.multiply(100))
+        .round()
+        .toByte()
+        .rename("cloud_probability", "class", "agreement")
+        .updateMask(features.mask().reduce(ee.Reducer.min()))
+        .set("background_images", _background_images(image, scenes, parameters))
+    )
+    if references is None:
+        return mask
+    return ee.Image(mask.copyProperties(references, [f"{name}_present" for name in inputs]))
 
 
 def background_of(
@@ -104,19 +110,10 @@ def _around(
     )
 
 
-def _provenance(
-    image: ee.Image,
-    scenes: ee.ImageCollection | None,
-    parameters: MaskParameters,
-    references: ee.Image | None,
-    inputs: Sequence[str],
-) -> dict[str, object]:
-    """Return the properties that tell what the mask was made from."""
-    number = 0 if scenes is None else _around(image, scenes, parameters).size()
-    found: dict[str, object] = {"background_images": number}
-    if references is not None:
-        found |= {f"{name}_present": references.get(f"{name}_present") for name in inputs}
-    return found
+def _background_images(
+    image: ee.Image, scenes: ee.ImageCollection | None, parameters: MaskParameters
+) -> ee.Number | int:
+    return 0 if scenes is None else _around(image, scenes, parameters).size()
 
 
 def _shares(features: ee.Image, used: Publication) -> ee.Image:
@@ -125,15 +122,19 @@ def _shares(features: ee.Image, used: Publication) -> ee.Image:
     return features.classify(used.load()).arrayFlatten(bands)
 
 
+def _share(number: int) -> str:
+    """Return the share of a class, in an expression of all shares."""
+    return f"b('p{number}')"
+
+
 def _cloudy(shares: ee.Image) -> ee.Image:
-    return shares.select(f"p{CLOUD}").add(shares.select(f"p{THIN}"))
+    return shares.expression(f"{_share(CLOUD)} + {_share(THIN)}")
 
 
 def _averaged(values: ee.Image, metres: float) -> ee.Image:
     """Return the means over squares whose half side is `metres`."""
     square = ee.Kernel.square(metres, "meters")
-    mean = values.reduceNeighborhood(ee.Reducer.mean(), square, "kernel", True, "boxcar")
-    return mean.rename(values.bandNames())
+    return values.reduceNeighborhood(ee.Reducer.mean(), square, optimization="boxcar")
 
 
 def _in_surroundings(shares: ee.Image, image: ee.Image) -> ee.Image:
@@ -150,8 +151,10 @@ def _in_surroundings(shares: ee.Image, image: ee.Image) -> ee.Image:
 
 def _throwing(shares: ee.Image, model: CloudModel) -> ee.Image:
     """Return where clouds throw shadows, by each pixel alone: it is asked of coarse ones."""
-    cloudy = _calibrated(_cloudy(shares), model).gte(model.cutoffs["cloud"])
-    return cloudy.And(shares.select(f"p{CLOUD}").gte(THROWS_SHADOW))
+    return shares.expression(
+        f"probability >= {model.cutoffs['cloud']} && {_share(CLOUD)} >= {THROWS_SHADOW}",
+        {"probability": _calibrated(_cloudy(shares), model)},
+    )
 
 
 def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
@@ -161,26 +164,20 @@ def _calibrated(share: ee.Image, model: CloudModel) -> ee.Image:
 
 
 def _classes(shares: ee.Image, flagged: ee.Image, shading: ee.Image, model: CloudModel) -> ee.Image:
-    """Return band `class`: cloud before snow and shadow, of which the likelier.
+    """Return the class: cloud before snow and shadow, of which the likelier.
 
     A shadow must be the surer, the less is known of a cloud that throws it.
     """
-    least = (
-        ee.Image(model.cutoffs["shadow_alone"])
-        .where(shading.eq(UNSEEN), model.cutoffs["shadow_unseen"])
-        .where(shading.eq(SEEN), model.cutoffs["shadow"])
-    )
-    shadows, snows = shares.select(f"p{SHADOW}"), shares.select(f"p{SNOW}")
-    shadow = shadows.gte(least)
-    snow = snows.gte(model.cutoffs["snow"]).And(shadow.And(shadows.gt(snows)).Not())
-    thin = shares.select(f"p{THIN}").gt(shares.select(f"p{CLOUD}"))
-    return (
-        shadow.multiply(SHADOW)
-        .where(snow, SNOW)
-        .where(flagged, CLOUD)
-        .where(flagged.And(thin), THIN)
-        .toByte()
-        .rename("class")
+    least = {NONE: "shadow_alone", UNSEEN: "shadow_unseen", SEEN: "shadow"}
+    cloud, shadow, snow, thin = (_share(number) for number in (CLOUD, SHADOW, SNOW, THIN))
+    return shares.expression(
+        f"flagged ? ({thin} > {cloud} ? {THIN} : {CLOUD})"
+        f" : {snow} >= {model.cutoffs['snow']} && ({shadow} < least || {shadow} <= {snow}) ? {SNOW}"
+        f" : {shadow} >= least ? {SHADOW} : {CLEAR}",
+        {
+            "flagged": flagged,
+            "least": shading.remap(list(least), [model.cutoffs[name] for name in least.values()]),
+        },
     )
 
 
@@ -188,11 +185,9 @@ def _other_votes(
     reflectance: ee.Image, features: ee.Image, model: CloudModel, parameters: MaskParameters
 ) -> list[ee.Image]:
     """Return what the inputs beside the forest say of cloud (Mateo-García et al. 2018)."""
-    brightened = (
-        features.select("rise_B2", "rise_B4")
-        .reduce(ee.Reducer.mean())
-        .gt(parameters.difference)
-        .And(features.select("visible").gt(parameters.brightness))
+    brightened = features.expression(
+        f"rise > {parameters.difference} && b('visible') > {parameters.brightness}",
+        {"rise": features.select("rise_B2", "rise_B4").reduce(ee.Reducer.mean())},
     )
     if model.bands != ALL_BANDS:
         return [brightened]
@@ -210,11 +205,6 @@ def _agreeing_references(
         .eq(occluded if name in BLIND_TO_SHADOW else flagged)
         for name in inputs
     ]
-
-
-def _agreement(agreeing: list[ee.Image]) -> ee.Image:
-    share = ee.Image.cat(*agreeing).reduce(ee.Reducer.mean())
-    return share.multiply(100).round().toByte().rename("agreement")
 
 
 def mask_of(

@@ -5,12 +5,13 @@ where it has no image (yet).
 """
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import ee
 
 #: QA60 has no pixels between these days; from then on it is made of MSK_CLASSI_* (catalogue of
 #: COPERNICUS/S2_HARMONIZED).
-QA60_GAP = ("2022-02-01", "2024-02-28")
+QA60_GAP = (datetime(2022, 2, 1, tzinfo=UTC), datetime(2024, 2, 28, tzinfo=UTC))
 QA60_OPAQUE, QA60_CIRRUS = 1 << 10, 1 << 11
 
 #: From which value of a band on a pixel is cloud. s2cloudless: Sentinel Hub's own cut-off (README
@@ -34,14 +35,14 @@ def qa60(image: ee.Image) -> tuple[ee.Image, ee.Number]:
     """Return 1 where QA60 says opaque cloud or cirrus, else 0, and whether the image has it."""
     present = _has_qa60(image)
     # A second band of a name gets another one: without QA60 this is the empty band.
-    bits = image.addBands(_nothing("QA60").toUint16()).select("QA60")
+    bits = image.addBands(_nothing("QA60")).select("QA60")
     cloud = bits.bitwiseAnd(QA60_OPAQUE | QA60_CIRRUS).gt(0)
-    return cloud.updateMask(ee.Image.constant(present)), present
+    return cloud.updateMask(present), present
 
 
 def _has_qa60(image: ee.Image) -> ee.Number:
     time = image.date().millis()
-    start, end = (ee.Date(day).millis() for day in QA60_GAP)
+    start, end = (int(day.timestamp() * 1000) for day in QA60_GAP)
     has_band = image.bandNames().contains("QA60")
     return ee.Number(has_band).And(time.lt(start).Or(time.gte(end)))
 

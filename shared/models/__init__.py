@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class CloudModel:
         """Name of the published classifier: another forest has another name."""
         return f"{self.name}-{self.sha256[:8]}"
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Name of all that decides a pixel: the forest, its calibration, the cut-offs."""
         return _version(self.name, asdict(self))
@@ -93,7 +93,7 @@ class OriginalModel:
     cutoff: float
     trained_on: str
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Name of all that decides a pixel."""
         return _version(ORIGINAL, asdict(self))

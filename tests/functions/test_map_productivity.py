@@ -189,6 +189,18 @@ def test_the_ceiling_holds_for_masks_and_maps_together(pipeline):
     assert pipeline.statistics()["peak_queued_tasks"] == 1
 
 
+def test_maps_are_of_the_index_that_is_asked_for(pipeline):
+    products = ProductParameters(maps=(SEASON, NDVI), index="EVI2")
+    pipeline.start(**{**SHORT, "products": products})
+    pipeline.tick("find_images")
+    finish(pipeline)
+    assert {x.state for x in maps(pipeline)} == {State.SUCCEEDED}
+    made = {x.kind: json.loads(x.item)["assets"]["map"]["bands"] for x in maps(pipeline)}
+    assert {"EVI2", "EVI2/day", "EVI2 day"} <= {x.get("unit") for x in made[SEASON]}
+    assert made[NDVI][1]["name"].startswith("EVI2_2018")
+    assert json.loads(properties()["parameters"])["index"] == "EVI2"
+
+
 def test_a_map_is_of_the_ground_where_that_is_asked_for(start_pipeline, scenes, tmp_path):
     ground = tmp_path / "ground"
     ground.mkdir()
