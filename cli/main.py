@@ -436,7 +436,7 @@ def _finish(summary: Summary, outcome: Outcome, out: Path, as_json: bool) -> Non
 def _print_failures(entries: list[dict[str, str]]) -> None:
     for entry in entries:
         console.print(
-            f"[red]Failed:[/] {entry['image_id']}: {entry['reason']}\n"
+            f"[red]Failed:[/] {entry['kind']} {entry['image_id']}: {entry['reason']}\n"
             f"        {entry['next_action']}",
             highlight=False,
         )

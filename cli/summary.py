@@ -73,9 +73,9 @@ def summarize(
 
 
 def failures(records: Sequence[Export]) -> list[dict[str, str]]:
-    """Return which images failed, why, and what to do."""
+    """Return which masks and maps failed, why, and what to do."""
     return [
-        {"image_id": x.image_id, "reason": x.reason, "next_action": x.next_action}
+        {"kind": x.kind, "image_id": x.image_id, "reason": x.reason, "next_action": x.next_action}
         for x in records
         if x.state is State.FAILED
     ]
