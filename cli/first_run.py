@@ -6,6 +6,7 @@ the first question's answer grows: the same request id is used as the first time
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def ask(scene: Scene) -> Iterator[Answer]:
     questions: tuple[Callable[[Scene], Answer | None], ...] = (
         _request_ids,
         _concurrency,
+        _expressions,
         _audit_log,
         _cog_backed,
     )
@@ -102,6 +104,22 @@ def _concurrency(scene: Scene) -> Answer:
         "concurrency",
         {"configured": allowed, "seen": most, "exports": EXPORTS},
         f"{allowed} exports may run at once; of {EXPORTS}, {most} were seen to",
+    )
+
+
+def _expressions(scene: Scene) -> Answer:
+    """Ask whether an expression of numbers knows functions of two, as the sun's place needs."""
+    expected = math.atan2(4, 3)  # Earth Engine's takes x before y
+    try:
+        found, said = ee.Number.expression("atan2(3, 4)").getInfo(), ""
+    except ee.EEException as error:
+        found, said = None, str(error)
+    fine = found is not None and math.isclose(found, expected)
+    words = "as shadows count on" if fine else f"expected {expected:.4f}; {said}"
+    return Answer(
+        "expressions",
+        {"fine": fine, "found": found, "error": said},
+        f"atan2(3, 4) of an expression is {found}, {words}",
     )
 
 

@@ -28,7 +28,9 @@ def test_the_answers_are_kept_and_nothing_is_left_behind(scene, monkeypatch):
     monkeypatch.setattr(first_run, "PAUSE", 0.05)
     monkeypatch.setattr(first_run, "EXPORTS", 3)
     answers = {x.name: x for x in first_run.ask(scene)}
-    assert set(answers) == {"request-ids", "concurrency", "cog-backed"}, "no audit log is here"
+    expected = {"request-ids", "concurrency", "expressions", "cog-backed"}
+    assert set(answers) == expected, "no audit log is here"
+    assert answers["expressions"].values["fine"]
     assert answers["request-ids"].values["same"]
     kept = {name: json.loads(value) for name, value in scene.ledger.settings().items()}
     assert kept["cog-backed"]["assets"] == answers["cog-backed"].values["assets"] == 1
@@ -36,5 +38,5 @@ def test_the_answers_are_kept_and_nothing_is_left_behind(scene, monkeypatch):
     assert ee.data.listAssets(f"projects/{launch.PROJECT}/assets")["assets"] == []
 
     later = first_run.Scene(scene.deployment, scene.ledger, None, scene.moment + timedelta(days=2))
-    [again, _] = first_run.ask(later)
+    [again, *_] = first_run.ask(later)
     assert again.values["remembered_hours"] == pytest.approx(48, abs=0.01)
