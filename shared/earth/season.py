@@ -33,7 +33,7 @@ SEPARATION: Final = 0.25
 HELD: Final = 0.1
 #: A side has its minimum where it is held, and not in a gap, if there it has fallen by this share
 #: of its fall, and is level for so many steps (ours).
-FALLEN, LEVEL_STEPS = 0.75, 4
+FALLEN, LEVEL_STEPS = 0.75, 6
 #: Days on both sides of the peak that count as its own phase in QFLAG (ours).
 PEAK_DAYS: Final = 15
 #: More clear observations than this make a phase known (HR-VPP).
