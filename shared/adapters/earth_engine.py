@@ -111,7 +111,6 @@ class EarthEngineClient:
         self._transport = LocalTransport()
         self._initialize_once = threading.Lock()
         self._initialized = False
-        self._images: Any = None  # the client's calls for images, which it makes slowly
         self._templates: dict[tuple[Any, ...], str] = {}
 
     @translated
@@ -205,8 +204,12 @@ class EarthEngineClient:
         with self._initialize_once:
             if not self._initialized:
                 _initialize(self._project, self._url, self._transport)
-                self._images = ee.data._get_cloud_projects().image()
                 self._initialized = True
+
+    @functools.cached_property
+    def _images(self) -> Any:
+        """The client's calls for images, which it makes anew, and slowly, for each request."""
+        return ee.data._get_cloud_projects().image()
 
     def _template(self, run: Run, export: Export) -> str:
         """Return the text of the request of exports like this one, with names to fill in.
