@@ -423,8 +423,9 @@ def _finish(summary: Summary, outcome: Outcome, out: Path, as_json: bool) -> Non
         typer.echo(text)
     else:
         console.print(table(summary))
-        first = "overview.png and productivity/*.png" if summary.maps else "overview.png"
-        console.print(f"Results are in [bold]{out}[/]; start with {first}")
+        pictures = [x for x in ("overview.png", "productivity/*.png") if any(out.glob(x))]
+        first = f"; start with {' and '.join(pictures)}" if pictures else ""
+        console.print(f"Results are in [bold]{out}[/]{first}")
     _print_failures(summary.failures)
     problems = [*summary.unreadable_scenes, *filter(None, [outcome.problem])]
     for problem in problems:
