@@ -346,7 +346,8 @@ def _draw_place(
     csv: Path | None,
     as_json: bool,
 ) -> None:
-    from cli.series_at import draw, local_scenes, period_of, series_at
+    from cli.series_at import draw, local_scenes, series_at
+    from shared.earth.productivity import period_of
 
     if not (abs(place[0]) <= 180 and abs(place[1]) <= 90):
         raise InvalidConfiguration(

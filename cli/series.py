@@ -55,12 +55,6 @@ class Series:
         first, last = (date.fromisoformat(str(t)[:10]) for t in self.times[[0, -1]])
         return Period(first, last + timedelta(1))
 
-    @property
-    def years(self) -> list[int]:
-        """Years with a time in them."""
-        period = self.period
-        return list(range(period.first.year, (period.after - timedelta(1)).year + 1))
-
 
 def fill_file(path: Path, out: Path, preset: str, track: Track = list) -> str:
     """Fill the series of an .npz, and write the result as another; return what was done.
@@ -195,7 +189,7 @@ def fill(
     """
     with tempfile.TemporaryDirectory() as name, served(Path(name), series):
         rows, columns = series.ndvi.shape[1:]
-        image, names = _graph(series, preset, series.years if with_seasons else [])
+        image, names = _graph(series, preset, series.period.years if with_seasons else [])
         bands = np.full((len(names), rows, columns), np.nan)
         corners = [(y, x) for y in range(0, rows, TILE) for x in range(0, columns, TILE)]
         pieces = range(0, len(names), MOST_BANDS)
@@ -298,7 +292,7 @@ def _named(series: Series, names: list[str], bands: Array) -> dict[str, Array]:
     result = {name: bands[[n == name for n in names]] for name in dict.fromkeys(names)}
     days = series.period.every(REGULAR_STEP)
     result["regular_timestamps"] = np.array([f"{day.isoformat()}T00:00:00" for day in days])
-    result["season_year"] = np.repeat(series.years, len(season.SEASONS))
+    result["season_year"] = np.repeat(series.period.years, len(season.SEASONS))
     result["quality"] = np.nan_to_num(result["quality"], nan=UNFILLED).astype(np.int16)
     if "QFLAG" in result:
         result["QFLAG"] = np.nan_to_num(result["QFLAG"], nan=season.NO_SEASON).astype(np.int16)

@@ -18,6 +18,7 @@ from shared.domain.runs import ProductParameters, RunConfiguration
 from shared.earth import gap_filling, season
 from shared.earth.curves import EPOCH, Period
 from shared.earth.index_series import index_series, relative
+from shared.earth.productivity import period_of
 from shared.errors import InvalidConfiguration
 
 STEP = 5  # days between the curve's points
@@ -140,11 +141,6 @@ def _all_clear(mask: ee.Image) -> ee.Image:
     return ee.Image(same.copyProperties(mask, ["system:index", "system:time_start"]))
 
 
-def period_of(run: RunConfiguration) -> Period:
-    """Return the days of a run's images."""
-    return Period(run.first_instant.date(), run.last_instant.date())
-
-
 def _sample(
     clear: ee.ImageCollection,
     everything: ee.ImageCollection,
@@ -167,7 +163,7 @@ def _sample(
         gap_filling.columns(regular.select("std"), [f"std_{i}" for i in steps]),
     ]
     names = [f"{n}_{i}" for i in season.SEASONS for n in (*season.PARAMETERS, *season.ERRORS)]
-    for year in _years(period):
+    for year in period.years:
         found = season.scaled(season.seasons(curve, period, year), index.amplitude)
         parts.append(found.select(names).rename([f"{year}_{name}" for name in names]))
     sampled = ee.Image.cat(*[part.toDouble() for part in parts])
@@ -175,10 +171,6 @@ def _sample(
         ee.Reducer.first(), point, SCALE, projection.crs()
     ).getInfo()
     return values
-
-
-def _years(period: Period) -> list[int]:
-    return list(range(period.first.year, (period.after - timedelta(1)).year + 1))
 
 
 def _place(
@@ -198,7 +190,7 @@ def _place(
     ]
     seasons = [
         entry
-        for year in _years(period)
+        for year in period.years
         for number in season.SEASONS
         if (entry := _season(found, year, number)) is not None
     ]

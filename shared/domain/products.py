@@ -146,8 +146,8 @@ def _record(
     image_id = f"{example.tile or 'region'}_{year}"
     crs = masks[0].grid[0] if masks else example.grid[0]
     grid = (crs, products.scale)
-    period = [str(run.configuration.first_instant), str(run.configuration.last_instant)]
     asked = run.configuration
+    period = [str(asked.first_instant), str(asked.last_instant)]
     how = [asked.index_collection, asked.destination, products.deciding(kind)]
     made_of = [record.export_id for record in masks]
     return Export(

@@ -46,6 +46,11 @@ class Period:
         """Days from 1970 to its middle."""
         return (self.first - EPOCH).days + self.days / 2
 
+    @property
+    def years(self) -> list[int]:
+        """The years that it has days of."""
+        return list(range(self.first.year, (self.after - timedelta(1)).year + 1))
+
     def every(self, step: int) -> list[date]:
         """Return each `step`th day from the first."""
         return [self.first + timedelta(i) for i in range(0, self.days, step)]
@@ -135,10 +140,8 @@ def trend(days: ee.Array, period: Period) -> ee.Array:
 def kept_near(observed: Observations, values: ee.Image) -> ee.Image:
     """Return a curve's values (times × 1), not far beyond the range of a pixel's observations."""
     gap = observed.weights.eq(0).multiply(FAR)
-    low, high = (
-        observed.values.add(gap.multiply(sign)).arrayReduce(reducer, [0]).arrayGet([0, 0])
-        for sign, reducer in ((1, ee.Reducer.min()), (-1, ee.Reducer.max()))
-    )
+    low = reduced(observed.values.add(gap), ee.Reducer.min())
+    high = reduced(observed.values.subtract(gap), ee.Reducer.max())
     margin = high.subtract(low).multiply(BEYOND_SHARE).max(BEYOND_LEAST)
     # Of no observation `low` is FAR above `high`, and all is near.
     least, most = low.min(high), high.max(low)
@@ -149,7 +152,12 @@ def kept_near(observed: Observations, values: ee.Image) -> ee.Image:
 
 def total(column: ee.Image) -> ee.Image:
     """Return the sum of a column as a number."""
-    return column.arrayReduce(ee.Reducer.sum(), [0]).arrayGet([0, 0])
+    return reduced(column, ee.Reducer.sum())
+
+
+def reduced(column: ee.Image, reducer: ee.Reducer) -> ee.Image:
+    """Return what a reducer makes of a column, a number."""
+    return column.arrayReduce(reducer, [0]).arrayGet([0, 0])
 
 
 def everywhere(array: ee.Array) -> ee.Image:

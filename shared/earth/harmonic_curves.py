@@ -1,6 +1,6 @@
 """The fit of 2019: harmonics of 10, 5 or 1 waves a year, as many as the observations hold.
 
-reference: docs/science.md.
+Formulas: docs/science.md.
 """
 
 from dataclasses import dataclass

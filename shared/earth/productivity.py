@@ -9,7 +9,7 @@ from datetime import date
 import ee
 
 from shared.domain.products import RANGES, Band, bands_of, steps
-from shared.domain.runs import GPP, NDVI, SEASON, ProductParameters, Run
+from shared.domain.runs import GPP, NDVI, SEASON, ProductParameters, Run, RunConfiguration
 from shared.earth import gap_filling, gpp, season
 from shared.earth.curves import Curve, Period, dates_as_days
 from shared.earth.harmonic_curves import HarmonicCurve
@@ -30,7 +30,9 @@ def map_of(
     assert products is not None
     index = products.index_of(kind)
     series = relative(index_series(scenes, masks, index, products.cloud_below), index)
-    curve = gap_filling.curve_of(series, period_of(run), products.preset, has_trust=True)
+    curve = gap_filling.curve_of(
+        series, period_of(run.configuration), products.preset, has_trust=True
+    )
     found = {SEASON: _season, NDVI: _regular, GPP: _carbon}[kind](curve, run, year, products)
     stored = [_stored(found.select(band.name), band) for band in bands_of(run, kind, year)]
     # Of many images: the mean of a mask would count resolutions in.
@@ -45,14 +47,14 @@ def chosen_of(collection: ee.ImageCollection | str, image_ids: Sequence[str]) ->
     return ee.ImageCollection(collection).filter(chosen)
 
 
-def period_of(run: Run) -> Period:
+def period_of(run: RunConfiguration) -> Period:
     """Return the days of a run's images."""
-    return Period(run.configuration.first_instant.date(), run.configuration.last_instant.date())
+    return Period(run.first_instant.date(), run.last_instant.date())
 
 
 def weather_of(run: Run, products: ProductParameters) -> ee.ImageCollection:
     """Return the weather of a run's period."""
-    period = period_of(run)
+    period = period_of(run.configuration)
     return ee.ImageCollection(products.weather).filterDate(
         period.first.isoformat(), period.after.isoformat()
     )
@@ -62,7 +64,7 @@ def _season(
     curve: HarmonicCurve | PosteriorCurve, run: Run, year: int, products: ProductParameters
 ) -> ee.Image:
     amplitude = products.index_of(SEASON).amplitude
-    found = season.scaled(season.seasons(curve, period_of(run), year), amplitude)
+    found = season.scaled(season.seasons(curve, period_of(run.configuration), year), amplitude)
     dates = [f"{name}_{number}" for name in season.DATES for number in season.SEASONS]
     coded = [season.yydoy(found.select(name), year).rename(name) for name in dates]
     return found.addBands(ee.Image.cat(*coded), None, True)
@@ -87,8 +89,9 @@ def _carbon(
     curve: HarmonicCurve | PosteriorCurve, run: Run, year: int, products: ProductParameters
 ) -> ee.Image:
     plants = gpp.land_cover(products.land_cover, products.land_cover_class, year)
-    found = season.seasons(curve, period_of(run), year)
-    return gpp.of_seasons(curve, found, weather_of(run, products), plants, period_of(run))
+    period = period_of(run.configuration)
+    found = season.seasons(curve, period, year)
+    return gpp.of_seasons(curve, found, weather_of(run, products), plants, period)
 
 
 def _count(curve: Curve) -> ee.Image:

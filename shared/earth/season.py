@@ -12,7 +12,7 @@ from typing import Final
 
 import ee
 
-from shared.earth.curves import EPOCH, Observations, Period, everywhere, total
+from shared.earth.curves import EPOCH, FAR, Observations, Period, everywhere, reduced, total
 from shared.earth.gap_filling import is_held
 from shared.earth.harmonic_curves import HarmonicCurve
 from shared.earth.posterior_curves import PosteriorCurve
@@ -38,8 +38,6 @@ FALLEN, LEVEL_STEPS = 0.75, 6
 PEAK_DAYS: Final = 15
 #: More clear observations than this make a phase known (HR-VPP).
 FEW: Final = 2
-#: Beyond every index.
-FAR: Final = 9.0
 
 #: Bands of each season. Dates are days since 1970, LENGTH days, slopes index units a day, SPROD
 #: and TPROD index units × days, the others index units. Those that end in _SE are standard errors.
@@ -176,12 +174,7 @@ def _column(days: Sequence[float]) -> ee.Array:
 
 
 def _range(values: ee.Image) -> ee.Image:
-    return _extreme(values, "max").subtract(_extreme(values, "min"))
-
-
-def _extreme(values: ee.Image, which: str) -> ee.Image:
-    reducer = ee.Reducer.max() if which == "max" else ee.Reducer.min()
-    return values.arrayReduce(reducer, [0]).arrayGet([0, 0])
+    return reduced(values, ee.Reducer.max()).subtract(reduced(values, ee.Reducer.min()))
 
 
 def _tops(steps: Steps, year: int, separation: ee.Image) -> ee.Image:
@@ -235,7 +228,7 @@ def _season(
     Where there is no top the numbers mean nothing, and _valid is 0.
     """
     height = steps.values.multiply(tops).subtract(tops.multiply(-1).add(1).multiply(FAR))
-    peak = _extreme(height, "max")
+    peak = reduced(height, ee.Reducer.max())
     peak_day = _first(steps.column, height.eq(peak))
     variance = errors.variance if errors else steps.values.multiply(0)
     held, mirrored = variance.lte(HELD**2), steps.reversed()
@@ -245,7 +238,7 @@ def _season(
     rise = peak.subtract(start.valley.max(end.valley))
     # A peak in a gap may be the prior's alone.
     least = separation.max(Steps(variance, steps.days).at(peak_day).sqrt())
-    valid = rise.gte(least).And(_extreme(tops, "max").gt(0))
+    valid = rise.gte(least).And(reduced(tops, ee.Reducer.max()).gt(0))
     base = start.valley.add(end.valley).divide(2)
     length = end.day.subtract(start.day)
     weights = _integral_weights(steps.days, start.day, end.day)
@@ -275,7 +268,7 @@ def _season(
 
 def _first(days: ee.Image, where: ee.Image) -> ee.Image:
     """Return the first day at which a column is not 0; a day far off if there is none."""
-    return _extreme(days.add(where.eq(0).multiply(1e6)), "min")
+    return reduced(days.add(where.eq(0).multiply(1e6)), ee.Reducer.min())
 
 
 def _flank(
@@ -316,7 +309,7 @@ def _low(values: ee.Image, where: ee.Image, peak: ee.Image) -> ee.Image:
 
 
 def _lowest(values: ee.Image, where: ee.Image) -> ee.Image:
-    return _extreme(_where(values, where), "min")
+    return reduced(_where(values, where), ee.Reducer.min())
 
 
 def _where(values: ee.Image, where: ee.Image) -> ee.Image:
